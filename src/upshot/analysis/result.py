@@ -59,17 +59,19 @@ class Comparison:
 
     Attributes:
         effect: treatment minus control; lift: effect relative to control. std_error: of the effect.
-        interval, lift_interval: adjusted for family and looks; ``*_unadjusted``: for looks only (for one test).
-        p_value: two-sided; under looks the running repeated or anytime p. p_value_adjusted: over ``tests`` tests.
-        significant: p_value_adjusted < alpha; exactly when ``interval`` excludes 0 (Bonferroni-type families).
+        interval, lift_interval: adjusted for family and looks; ``*_unadjusted``: for looks only.
+        p_value: two-sided; under looks the running repeated or anytime p.
+        p_value_adjusted: over ``tests`` tests.
+        significant: p_value_adjusted < alpha.
         method: which test and interval, in words.
-        p_win, expected_loss: posterior P(lift > ship threshold) and loss of shipping; None before the decision point.
+        p_win, expected_loss: posterior P(lift > ship threshold) and loss of shipping; None before the
+            decision point.
         harm: always-valid, one-sided evidence at ``harm_alpha`` that a primary is worse than control.
         harm_p_value: its anytime p.
         guardrail: where the metric is a guardrail.
         reasons: field -> sentence for every number that is None.
         variance_reduction: share of the variance removed by covariates (None without).
-        shrunken_lift: the posterior mean of the lift (winner's curse corrected), None before the decision point.
+        shrunken_lift: the posterior mean of the lift (winner's curse corrected), None as p_win.
         stagewise_p_value, median_unbiased: end-of-test answers of a group sequential plan.
     """
 

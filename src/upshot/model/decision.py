@@ -13,7 +13,7 @@ Cause = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A qualitative signal: an interview, a ticket, a survey answer; counts only if dated before effects were seen."""
+    """A qualitative signal: an interview, a ticket, a survey; counts if dated before effects were seen."""
 
     sign: Literal["positive", "negative"]
     text: str = ""
