@@ -115,7 +115,7 @@ class Flag:
 
     Attributes:
         key: its name in code. type, variants: what it can be. default: the variant where no rule applies;
-            None: the caller's default. enabled: False is the kill switch, everybody gets the caller's default.
+            None: the caller's default. enabled: False is the kill switch, the caller's default for all.
         rules: the first that applies decides. overrides: unit id -> variant, for QA; sends no exposure.
         prerequisites: all must hold, else the default variant is served.
         description, owner, expires: who asked for it and when it should be gone.
