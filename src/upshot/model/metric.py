@@ -1,7 +1,9 @@
 """A metric: a rule that turns what a unit did into one number, and what is wanted of that number."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt, MinLen
 
 Kind = Literal["proportion", "mean", "count", "ratio", "quantile", "retention", "funnel"]
 Role = Literal["primary", "secondary", "guardrail"]
@@ -30,19 +32,19 @@ class Metric:
         horizon: ``leading`` is known within the experiment, ``lagging`` later.
     """
 
-    name: str
-    column: str
+    name: Annotated[str, MinLen(1)]
+    column: Annotated[str, MinLen(1)]
     kind: Kind | None = None
     role: Role = "primary"
     value: str | None = None
     per: str | None = None
     better: Better = "higher"
     covariates: tuple[str, ...] = ()
-    cap: float | None = None
-    quantile: float | None = None
+    cap: Annotated[float, Gt(0), Lt(1)] | None = None
+    quantile: Annotated[float, Gt(0), Lt(1)] | None = None
     maximum: float | None = None
     minimum: float | None = None
-    margin: float | None = None
+    margin: Annotated[float, Ge(0), Lt(1)] | None = None
     horizon: Horizon = "leading"
 
     @property

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt, MinLen
 
 from upshot.model.metric import Metric
 
@@ -11,6 +13,10 @@ Spending = Literal["obrien_fleming", "pocock"]
 Family = Literal["holm", "bonferroni", "benjamini_hochberg", "dunnett"]
 Policy = Literal["standard", "do_no_harm", "superiority_with_guardrails"]
 Purpose = Literal["ab", "aa"]
+
+Share = Annotated[float, Gt(0), Lt(1)]
+Whole = Annotated[int, Ge(1)]
+Name = Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,30 +52,30 @@ class Plan:
     """
 
     metrics: tuple[Metric, ...]
-    control: str = "control"
-    split: dict[str, float] = field(default_factory=dict)
+    control: Name = "control"
+    split: dict[str, Annotated[float, Ge(0)]] = field(default_factory=dict)
     id: str = ""
     name: str = ""
     hypothesis: str = ""
     owner: str = ""
-    unit: str = "unit"
+    unit: Name = "unit"
     unit_kind: Literal["user", "session", "account", "other"] = "user"
     purpose: Purpose = "ab"
-    minimum_effect: float = 0.05
-    ship_threshold: float | None = None
-    alpha: float = 0.05
-    power: float = 0.8
+    minimum_effect: Share = 0.05
+    ship_threshold: Annotated[float, Ge(0), Lt(1)] | None = None
+    alpha: Share = 0.05
+    power: Share = 0.8
     monitoring: Monitoring = "fixed"
     spending: Spending = "obrien_fleming"
     futility: bool = False
-    looks: int = 28
-    minimum_days: int = 7
-    maximum_days: int = 28
-    planned_units: int | None = None
-    maximum_units: int | None = None
-    floor: int = 1000
+    looks: Whole = 28
+    minimum_days: Whole = 7
+    maximum_days: Whole = 28
+    planned_units: Whole | None = None
+    maximum_units: Whole | None = None
+    floor: Annotated[int, Ge(0)] = 1000
     family: Family = "holm"
-    harm_alpha: float = 0.01
+    harm_alpha: Share = 0.01
     policy: Policy = "standard"
     tie_break: str | None = None
     start: date | None = None

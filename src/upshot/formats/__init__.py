@@ -1,0 +1,1 @@
+"""The model's values from and to text: YAML plans, metric strings, canonical JSON and its hashes."""

@@ -1,0 +1,51 @@
+"""YAML as people expect it: ``on`` and ``off`` are words, and a key given twice is a mistake."""
+
+import re
+from typing import Any
+
+import yaml
+
+from upshot.errors import PlanError
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the booleans of YAML 1.2 (variants are often called on and off) and no twin keys."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """The plain values a YAML (or JSON) text holds. Raises PlanError with the line that does not parse."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise PlanError([f"{line}{error.problem or error.context}: mend the YAML there"], where) from error
+    except yaml.YAMLError as error:
+        raise PlanError([f"this is not YAML ({error}): mend it"], where) from error
+
+
+def write_yaml(value: object) -> str:
+    """YAML text in the order of the keys."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
