@@ -1,0 +1,27 @@
+"""The ledger: which salts and ranges have been given out, so that re-applying moves nobody it need not.
+
+Shares live in files that people edit; the draws behind them must survive edits. The ledger remembers them by
+a path such as ``checkout/exp/phase-1``; it is a value: applying a change gives the next one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from upshot.assignment.ranges import Allocation, Ranges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Salts and owned ranges by path.
+
+    Attributes:
+        salts: path -> salt of a rollout, an experiment's phase, a layer or a holdout.
+        traffic: path -> ranges of the enrolled units.
+        splits: path -> variant -> ranges.
+        layers: layer -> experiment -> ranges that it owns.
+    """
+
+    salts: Mapping[str, str] = field(default_factory=dict)
+    traffic: Mapping[str, Ranges] = field(default_factory=dict)
+    splits: Mapping[str, Allocation] = field(default_factory=dict)
+    layers: Mapping[str, Allocation] = field(default_factory=dict)
