@@ -1,6 +1,7 @@
 """Verdicts, their causes, and what people add to the numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -18,6 +19,36 @@ class Note:
     sign: Literal["positive", "negative"]
     text: str = ""
     dated: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What people know beside the numbers.
+
+    Attributes:
+        notes: qualitative signals.
+        acknowledged: what somebody accepted -> the reason: a check's name (``sample_ratio``), a secondary
+            metric's name, or a segment as ``country=DE``. An empty reason acknowledges nothing.
+        effects_seen: the first day on which anybody saw an effect; a note counts only if it is dated
+            before. None: nobody has seen one, every note counts.
+    """
+
+    notes: tuple[Note, ...] = ()
+    acknowledged: Mapping[str, str] = field(default_factory=dict)
+    effects_seen: date | None = None
+
+    def reason_for(self, name: str) -> str:
+        """The reason with which something was acknowledged; empty where it was not."""
+        return self.acknowledged.get(name, "").strip()
+
+    @property
+    def leaning(self) -> int:
+        """Positive notes minus negative ones, of those that count."""
+        counted = [note for note in self.notes if self._counts(note)]
+        return sum(1 if note.sign == "positive" else -1 for note in counted)
+
+    def _counts(self, note: Note) -> bool:
+        return self.effects_seen is None or (note.dated is not None and note.dated < self.effects_seen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""From an analysis and its plan to a verdict whose reasons can be read aloud."""
