@@ -1,0 +1,231 @@
+"""One effect and one standard error, which feed the test, every interval, every monitoring method, the posterior.
+
+An interval is made of an effect and a *critical value* c: the difference plus and minus c standard errors, and
+for the lift the set of ratios that a test with the same c does not reject. Monitoring chooses c; so a test and
+its interval never disagree, whatever the method.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from upshot.stats.interval import Interval, undefined
+from upshot.stats.moments import DENOMINATOR, OUTCOME, Moments
+
+LiftMethod = Literal["fieller", "log", "delta"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """The estimate of one variant.
+
+    Attributes:
+        value: a mean, ratio or quantile. variance: of that estimate (not of a unit).
+        n: units. df: degrees of freedom of the variance.
+    """
+
+    value: float
+    variance: float
+    n: int
+    df: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A variant against control.
+
+    Attributes:
+        control, treatment: their estimates. covariance: between the two estimates (0 for separate units).
+    """
+
+    control: Arm
+    treatment: Arm
+    covariance: float = 0.0
+
+    @property
+    def difference(self) -> float:
+        """Treatment minus control."""
+        return self.treatment.value - self.control.value
+
+    @property
+    def variance(self) -> float:
+        """Variance of the difference."""
+        return self.control.variance + self.treatment.variance - 2 * self.covariance
+
+    @property
+    def std_error(self) -> float:
+        """Standard error of the difference; NaN where the variance is unknown."""
+        return math.sqrt(max(self.variance, 0.0)) if not math.isnan(self.variance) else math.nan
+
+    @property
+    def df(self) -> float:
+        """Satterthwaite's degrees of freedom of the difference (Welch 1947, Biometrika 34, eq. 28)."""
+        parts = [(arm.variance, arm.df) for arm in (self.control, self.treatment)]
+        below = sum(variance**2 / df for variance, df in parts if df > 0 and variance > 0)
+        return (self.control.variance + self.treatment.variance) ** 2 / below if below > 0 else math.inf
+
+    @property
+    def lift(self) -> float | None:
+        """The difference relative to control's absolute value; None where control is 0."""
+        base = abs(self.control.value)
+        return self.difference / base if base > 0 else None
+
+    def why_not(self) -> str:
+        """Why there is no test of this effect; empty where there is one."""
+        for name, arm in (("control", self.control), ("the variant", self.treatment)):
+            if arm.n < 2:
+                return f"{name} has {arm.n} unit{'' if arm.n == 1 else 's'}: at least 2 are needed"
+        if math.isnan(self.variance) or not math.isfinite(self.difference):
+            return "the estimate or its variance is not a number"
+        if self.variance <= 0:
+            return (
+                "no unit differs from another in either variant, so there is nothing to measure chance with"
+            )
+        return ""
+
+    def swapped(self) -> "Effect":
+        """Control and treatment exchanged."""
+        return replace(self, control=self.treatment, treatment=self.control)
+
+
+def estimate(moments: Moments) -> Arm:
+    """The mean of an outcome, or its ratio to the denominator, with the variance of that estimate.
+
+    A ratio is the sum of outcomes over the sum of denominators; its variance is the delta method's: Deng,
+    Knoblich, Lu (2018), "Applying the Delta Method in Metric Analytics", KDD, eq. 4. Units whose denominator
+    is 0 stay in.
+
+    >>> estimate(Moments.from_counts(3, 4)).value
+    0.75
+    """
+    n = moments.n
+    if n == 0:
+        return Arm(math.nan, math.nan, 0, 0)
+    if not moments.is_ratio:
+        variance = moments.var() / n if n > 1 else math.nan
+        return Arm(moments.mean(), variance, n, n - 1)
+    below = moments.mean(DENOMINATOR)
+    if below == 0:
+        return Arm(math.nan, math.nan, n, n - 1)
+    ratio = moments.mean() / below
+    spread = (
+        moments.var() - 2 * ratio * moments.cov(OUTCOME, DENOMINATOR) + ratio**2 * moments.var(DENOMINATOR)
+    )
+    return Arm(ratio, max(spread, 0.0) / (n * below**2) if n > 1 else math.nan, n, n - 1)
+
+
+def effect_of(control: Moments, treatment: Moments) -> Effect:
+    """The unadjusted effect of a variant against control."""
+    return Effect(estimate(control), estimate(treatment))
+
+
+def difference_interval(effect: Effect, critical: float) -> Interval:
+    """Difference plus and minus ``critical`` standard errors."""
+    reason = effect.why_not()
+    if reason:
+        return undefined(reason)
+    if math.isinf(critical):
+        return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")
+    reach = critical * effect.std_error
+    return Interval(effect.difference - reach, effect.difference + reach)
+
+
+def lift_interval(effect: Effect, critical: float, method: LiftMethod = "fieller") -> Interval:
+    """An interval of the lift (treatment/control - 1) with the same critical value as the difference.
+
+    ``fieller`` inverts the test of the difference at every ratio (Fieller 1954, JRSS B 16, sect. 3), so it
+    excludes 0 exactly when `difference_interval` does; it is unbounded where control is not told from 0.
+    ``log`` is symmetric for the log ratio and needs both estimates positive; ``delta`` is symmetric for the
+    ratio (first-order Taylor) and one-sidedly wrong for rare outcomes: it is there to compare with.
+    For a negative control the lift is relative to its absolute value.
+    """
+    reason = effect.why_not()
+    if reason:
+        return undefined(reason)
+    base = effect.control.value
+    if base == 0:
+        return undefined("control is 0, so a change relative to it has no meaning: read the difference")
+    if math.isinf(critical):
+        return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")
+    if method == "log":
+        return _log(effect, critical)
+    ratio = _delta(effect, critical) if method == "delta" else _fieller(effect, critical)
+    if not ratio.defined:
+        return ratio
+    sign = math.copysign(1.0, base)
+    return ratio.scaled(sign, -sign)
+
+
+def _fieller(effect: Effect, critical: float) -> Interval:
+    """The ratios r for which (treatment - r control)^2 <= c^2 Var(treatment - r control)."""
+    base, value = effect.control.value, effect.treatment.value
+    square = critical**2
+    a = base**2 - square * effect.control.variance
+    b = base * value - square * effect.covariance
+    c = value**2 - square * effect.treatment.variance
+    inside = b * b - a * c
+    if a > 0:
+        root = math.sqrt(max(inside, 0.0))
+        # the stable pair of roots: the larger in size first, the other by Vieta
+        far = b + math.copysign(root, b)
+        first = far / a
+        second = c / far if far != 0 else -first
+        return Interval(min(first, second), max(first, second))
+    return _open_fieller(effect, critical, a, b, max(inside, 0.0))
+
+
+def _open_fieller(effect: Effect, critical: float, a: float, b: float, inside: float) -> Interval:
+    """Control is not told from 0: what is ruled out, if anything, lies between the roots."""
+    reason = "control cannot be told from 0 at this level, so the relative change has no bound"
+    if not difference_interval(effect, critical).excludes(0.0) or a == 0 or inside <= 0:
+        return Interval(None, None, reason)
+    roots = sorted(((b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a))
+    # the set is the complement of the open interval between the roots; keep the half with the estimate
+    ratio = effect.treatment.value / effect.control.value
+    return Interval(roots[1], None, reason) if ratio >= roots[1] else Interval(None, roots[0], reason)
+
+
+def _log(effect: Effect, critical: float) -> Interval:
+    base, value = effect.control.value, effect.treatment.value
+    if base <= 0 or value <= 0:
+        return undefined("a log interval needs both means positive: use fieller")
+    spread = math.sqrt(
+        max(
+            effect.treatment.variance / value**2
+            + effect.control.variance / base**2
+            - 2 * effect.covariance / (base * value),
+            0.0,
+        )
+    )
+    ratio = value / base
+    reach = critical * spread
+    high = ratio * math.exp(reach) - 1 if reach < 700 else None
+    return Interval(ratio * math.exp(-reach) - 1, high, "" if high is not None else "too wide for a number")
+
+
+def _delta(effect: Effect, critical: float) -> Interval:
+    base, ratio = effect.control.value, effect.treatment.value / effect.control.value
+    variance = (
+        effect.treatment.variance + ratio**2 * effect.control.variance - 2 * ratio * effect.covariance
+    ) / base**2
+    reach = critical * math.sqrt(max(variance, 0.0))
+    return Interval(ratio - reach, ratio + reach)
+
+
+def margin_effect(effect: Effect, margin: float, relative: bool = True) -> Effect:
+    """The effect against a margin, with control's uncertainty kept.
+
+    Relative: treatment - (1 + margin) control, so ``margin`` -0.02 asks whether treatment is above 98% of
+    control (Sasabuchi 1988, Statistics & Probability Letters 6). Absolute: treatment - control - margin.
+    Its sign and its test answer superiority over a margin and non-inferiority alike.
+    """
+    if not relative:
+        shifted = replace(effect.treatment, value=effect.treatment.value - margin)
+        return replace(effect, treatment=shifted)
+    factor = 1 + margin * math.copysign(1.0, effect.control.value)
+    base = replace(
+        effect.control,
+        value=effect.control.value * factor,
+        variance=effect.control.variance * factor**2,
+    )
+    return replace(effect, control=base, covariance=effect.covariance * factor)
