@@ -71,10 +71,18 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
 
 
 def plan_to_yaml(plan: Plan) -> str:
-    """A plan file, in the order of the model's fields."""
+    """A plan file: who asks what first, the metrics last."""
     plain = plan_to_mapping(plan)
-    order = [field.name for field in dataclasses.fields(Plan) if field.name != "metrics"]
-    return write_yaml({name: plain[name] for name in [*order, "metrics"] if name in plain})
+    named = ("id", "name", "hypothesis", "owner")
+    others = (field.name for field in dataclasses.fields(Plan) if field.name not in (*named, "metrics"))
+    return write_yaml({name: _short(plain[name]) for name in (*named, *others, "metrics") if name in plain})
+
+
+def _short(value: Any) -> Any:
+    """Whole numbers without a point: a weight of 1 rather than 1.0."""
+    if isinstance(value, dict):
+        return {name: _short(entry) for name, entry in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _fields(raw: Mapping[Any, Any], cls: type, prefix: str, problems: list[str]) -> dict[str, Any]:

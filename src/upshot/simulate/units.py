@@ -48,6 +48,10 @@ class Truth:
     covariate: bool = False
     half_life: float | None = None
 
+    def effect_in(self, variant: str) -> float:
+        """The true effect of a variant: its mean minus that of control."""
+        return self.baseline * self.lifts.get(variant, 0.0)
+
 
 def draw_units(truth: Truth, lift: FloatArray | float, n: int, rng: np.random.Generator) -> FloatArray:
     """Columns of n units: the outcome, its denominator (``ratio``), then the covariate where there is one.
