@@ -56,15 +56,14 @@ class Reading:
 
 
 def read(metric: MetricResult, comparison: Comparison) -> Reading:
-    """Turn a comparison so that plus is good, whatever the metric wants and whatever the sign of its mean."""
+    """Turn a comparison so that plus is good; a lift is relative to control's size, so it has the effect's sign."""
     sign = _sign(metric)
     low, high = _turned(comparison.interval, sign)
-    lift_sign = sign * _mean_sign(comparison)
     return Reading(
         metric=metric,
         comparison=comparison,
-        gain=None if comparison.lift is None else comparison.lift * lift_sign,
-        bounds=_turned(comparison.lift_interval, lift_sign),
+        gain=None if comparison.lift is None else comparison.lift * sign,
+        bounds=_turned(comparison.lift_interval, sign),
         better=low is not None and low > 0,
         worse=high is not None and high < 0,
     )
@@ -106,13 +105,6 @@ def _compared(metric: MetricResult) -> set[str]:
 
 def _sign(metric: MetricResult) -> int:
     return 1 if metric.better == "higher" else -1
-
-
-def _mean_sign(comparison: Comparison) -> int:
-    """-1 where control's mean is negative: there a rise is a negative lift."""
-    if comparison.lift is None or comparison.effect is None:
-        return 1
-    return -1 if comparison.lift * comparison.effect < 0 else 1
 
 
 def _turned(bounds: Bounds, sign: int) -> Bounds:
