@@ -9,6 +9,7 @@ walk answers for every drift.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 FloatArray = NDArray[np.float64]
+
+NO_STEP = 1e-9
+"""Information gained that counts as none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +83,40 @@ def advance(
     if mirrored:
         law += density(walk, time, -nodes)
     return Walk(time, nodes, law * weights * half)
+
+
+def crossing_probabilities(
+    fractions: Sequence[float],
+    upper: Sequence[float],
+    lower: Sequence[float],
+    drift: float | Sequence[float] | FloatArray = 0.0,
+) -> tuple[FloatArray, FloatArray]:
+    """The chance to leave first at each look, by the upper and by the lower bound of z.
+
+    Args:
+        upper, lower: bounds of z at each look; may be infinite.
+        drift: the mean of z at information 1 (effect over its standard error there); any shape.
+
+    Returns:
+        Two arrays of the shape of drift plus (looks,).
+    """
+    drifts = np.asarray(drift, float)
+    walk, up, down = start(), [], []
+    for time, high, low in zip(fractions, upper, lower, strict=True):
+        if time - walk.time <= NO_STEP:
+            up.append(np.zeros(drifts.shape))
+            down.append(np.zeros(drifts.shape))
+            continue
+        root = math.sqrt(time)
+        up.append(above(walk, time, high * root, drifts))
+        down.append(below(walk, time, low * root, drifts))
+        reach = 9.0 + float(np.abs(drifts).max(initial=0.0)) * root
+        edges = max(low, -reach), min(high, reach)
+        if edges[0] >= edges[1]:  # nobody can go on
+            walk = Walk(time, np.zeros(1), np.zeros(1))
+        else:
+            walk = advance(walk, time, edges[0] * root, edges[1] * root)
+    return np.stack(up, axis=-1), np.stack(down, axis=-1)
 
 
 def _tilted(walk: Walk, drift: FloatArray, values: FloatArray) -> FloatArray:

@@ -1,153 +1,213 @@
-"""Families of tests: p-values and intervals that hold for all members together.
-
-Adjusted p-values and the levels of matching intervals: Bonferroni and Holm control the chance of any false
-positive, Benjamini-Hochberg their expected share, Dunnett compares several variants with one control.
-"""
+"""Families of tests: p-values that count how many questions were asked, and intervals that match them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Literal
 
 import numpy as np
-from scipy.special import gammaln, ndtr
+from scipy.special import gammainccinv, gammaincinv, gammaln, ndtr, ndtri, stdtr, stdtrit
 
-from upshot.errors import DataError
-from upshot.model.plan import Family
+from upshot.errors import InputError
+from upshot.stats.crossing import FloatArray, legendre
 from upshot.stats.fixed import SMALLEST
 from upshot.stats.root import solve
 
-Ps = Sequence[float | None]
+Correction = Literal["none", "bonferroni", "holm", "benjamini_hochberg"]
+
+_NORMAL_DF = 1e5
+"""Above this many degrees of freedom Dunnett's t is the normal to 5 digits."""
 
 
-def adjust(p_values: Ps, method: Family) -> tuple[float | None, ...]:
-    """Adjusted p-values; None (no test) stays None and does not count.
-
-    Raises:
-        DataError: the method is ``dunnett``, which needs the variants' sizes (`dunnett_p_values`).
-
-    >>> adjust([0.01, 0.04, None, 0.03], "holm")
-    (0.03, 0.06, None, 0.06)
-    """
-    methods = {"bonferroni": bonferroni, "holm": holm, "benjamini_hochberg": benjamini_hochberg}
-    if method not in methods:
-        raise DataError("dunnett needs the sizes of the variants: use dunnett_p_values")
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(methods[method](known))
-    return tuple(None if p is None else next(adjusted) for p in p_values)
-
-
-def bonferroni(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Each p times their number, 1 at most."""
-    return tuple(min(p * len(p_values), 1.0) for p in p_values)
-
-
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm (1979, Scandinavian Journal of Statistics 6): step-down Bonferroni."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    result, running = [0.0] * len(order), 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min((len(order) - rank) * p_values[i], 1.0))
-        result[i] = running
-    return tuple(result)
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Benjamini, Hochberg (1995, JRSS B 57): step-up control of the false discovery rate."""
-    m = len(p_values)
-    order = sorted(range(m), key=lambda i: p_values[i], reverse=True)
-    result, running = [0.0] * m, 1.0
-    for position, i in enumerate(order):
-        running = min(running, p_values[i] * m / (m - position))
-        result[i] = running
-    return tuple(result)
-
-
-def benjamini_yekutieli(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Benjamini, Yekutieli (2001, Annals of Statistics 29): the same under any dependence."""
-    harmonic = sum(1 / (i + 1) for i in range(len(p_values)))
-    return tuple(min(p * harmonic, 1.0) for p in _uncapped_bh(p_values))
-
-
-def _uncapped_bh(p_values: Sequence[float]) -> list[float]:
-    m = len(p_values)
-    order = sorted(range(m), key=lambda i: p_values[i], reverse=True)
-    result, running = [0.0] * m, math.inf
-    for position, i in enumerate(order):
-        running = min(running, p_values[i] * m / (m - position))
-        result[i] = running
-    return result
-
-
-def interval_level(p_values: Ps, method: Family, alpha: float) -> float:
-    """The two-sided alpha of each single interval that matches the family's correction.
-
-    Bonferroni and Holm: alpha/m, simultaneous. Benjamini-Hochberg: R alpha/m with R discoveries, which keeps
-    the expected share of selected intervals that miss at alpha (Benjamini, Yekutieli 2005, JASA 100, FCR).
-    """
-    known = [p for p in p_values if p is not None]
-    m = max(len(known), 1)
-    if method != "benjamini_hochberg":
-        return alpha / m
-    found = sum(p <= alpha for p in benjamini_hochberg(known))
-    return max(found, 1) * alpha / m
-
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(96)
-_WEIGHTS = _WEIGHTS / math.sqrt(2 * math.pi)
-
-
-def dunnett_p_values(
-    statistics: Sequence[float], control_n: float, variant_n: Sequence[float], df: float = math.inf
-) -> tuple[float, ...]:
-    """Two-sided p-values of several variants against one control (Dunnett 1955, JASA 50).
+def adjust(p_values: Sequence[float | None], method: Correction = "holm") -> tuple[float | None, ...]:
+    """Each p-value, adjusted for the others: below a level exactly when the method rejects at that level.
 
     Args:
-        statistics: t or z of each variant. control_n, variant_n: units, which give the correlations.
-        df: degrees of freedom, infinite for normal statistics.
+        p_values: in (0, 1]; None: there was no such test, and it does not count.
+        method: ``bonferroni`` and ``holm`` (Holm 1979, Scandinavian J. of Statistics 6) hold the chance of
+            any false claim; ``benjamini_hochberg`` (1995, JRSS B 57) the share of false claims.
+
+    Returns:
+        In the same order, None where None was given.
+
+    Raises:
+        InputError: a p-value outside [0, 1].
+
+    >>> adjust([0.01, None, 0.04, 0.03], "holm")
+    (0.03, None, 0.06, 0.06)
     """
-    load = _loadings(control_n, variant_n)
-    return tuple(min(max(1 - _inside(abs(t), load, df), SMALLEST), 1.0) for t in statistics)
+    values = _checked(p_values)
+    order = sorted(values, key=lambda index: values[index])
+    adjusted = _ADJUST[method]([values[index] for index in order])
+    result: list[float | None] = [None] * len(p_values)
+    for index, p in zip(order, adjusted, strict=True):
+        result[index] = min(p, 1.0)
+    return tuple(result)
 
 
-def dunnett_critical(
-    control_n: float, variant_n: Sequence[float], alpha: float = 0.05, df: float = math.inf
-) -> float:
-    """The |t| that the largest of the variants' statistics exceeds with chance alpha without any effect.
+def simultaneous_alpha(alpha: float, method: Correction, tests: int, rejected: int = 0) -> float:
+    """The level at which each interval of a family is made.
 
-    >>> round(dunnett_critical(100, [100, 100]), 2)
-    2.21
+    ``bonferroni`` and ``holm``: alpha / tests, all intervals hold together with 1 - alpha (Holm's steps have no
+    informative two-sided intervals of their own). ``benjamini_hochberg``: rejected * alpha / tests, at most
+    alpha of the *selected* intervals miss (Benjamini, Yekutieli 2005, JASA 100); with nothing rejected, as for
+    one.
+
+    >>> simultaneous_alpha(0.05, "benjamini_hochberg", tests=10, rejected=4)
+    0.02
     """
-    load = _loadings(control_n, variant_n)
-    return solve(lambda c: 1 - alpha - _inside(c, load, df), 0.0, 60.0)
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha}: give a number between 0 and 1")
+    if method == "none" or tests <= 1:
+        return alpha
+    share = max(rejected, 1) if method == "benjamini_hochberg" else 1
+    return alpha * share / tests
 
 
-def _loadings(control_n: float, variant_n: Sequence[float]) -> np.ndarray:
-    sizes = np.asarray(variant_n, dtype=np.float64)
-    return np.sqrt(sizes / (sizes + control_n))
+def dunnett_p_value(statistic: float, loadings: Sequence[float], df: float = math.inf) -> float:
+    """The p-value of one of several variants against a common control: Dunnett (1955, JASA 50), single step.
+
+    The chance that the largest of k |t| is at least |statistic|, when nothing happens.
+
+    Args:
+        statistic: t (or z) of this variant.
+        loadings: one a variant, lambda_i = sqrt(V_control / (V_control + V_i)), V the variances of the means;
+            variants i and j correlate by lambda_i lambda_j. Equal arms: sqrt(1/2).
+        df: of the pooled variance.
+
+    >>> round(dunnett_p_value(2.2121, [0.5**0.5] * 2), 4)
+    0.05
+    """
+    factors = _checked_loadings(loadings)
+    size = abs(statistic)
+    if df > _NORMAL_DF:
+        p, single = float(_any_beyond(np.array([size]), factors)[0]), 2 * float(ndtr(-size))
+    else:
+        scales, weights = _chi_scales(df)
+        p, single = float(weights @ _any_beyond(size * scales, factors)), 2 * float(stdtr(df, -size))
+    # between one test and Bonferroni, whatever quadrature loses in the far tail
+    return float(min(max(p, single, SMALLEST), len(factors) * single + SMALLEST, 1.0))
 
 
-def _inside(limit: float, load: np.ndarray, df: float) -> float:
-    """P(all |T_i| <= limit): control's deviation is the one factor that all variants share."""
-    if math.isinf(df) or df > 1e5:
-        return float(_conditional(np.array([limit]), load)[0])
-    scales, weights = _chi_nodes(df)
-    return float((_conditional(limit * scales, load) * weights).sum())
+def dunnett(
+    p_values: Sequence[float | None], loadings: Sequence[float], df: float = math.inf
+) -> tuple[float | None, ...]:
+    """Two-sided p-values of several variants against one control, adjusted by `dunnett_p_value`.
+
+    Args:
+        p_values: one a variant; None: no such test, it does not count.
+        loadings: one a variant, as for `dunnett_p_value`.
+        df: with which the p-values were made.
+
+    >>> [round(p, 3) for p in dunnett([0.02, 0.2], [0.5**0.5] * 2)]
+    [0.037, 0.334]
+    """
+    values = _checked(p_values)
+    if len(loadings) != len(p_values):
+        raise InputError(
+            f"{len(p_values)} p-values with {len(loadings)} loadings: give one loading a variant"
+        )
+    present = [loadings[index] for index in values]
+    result: list[float | None] = [None] * len(p_values)
+    for index, p in values.items():
+        result[index] = dunnett_p_value(_quantile(max(p, SMALLEST) / 2, df), present, df)
+    return tuple(result)
 
 
-def _conditional(limits: np.ndarray, load: np.ndarray) -> np.ndarray:
-    shared = load[None, None, :] * _NODES[None, :, None]
-    rest = np.sqrt(1 - load**2)[None, None, :]
-    edge = limits[:, None, None]
-    inside = ndtr((edge - shared) / rest) - ndtr((-edge - shared) / rest)
-    result: np.ndarray = (inside.prod(axis=2) * _WEIGHTS[None, :]).sum(axis=1)
+def dunnett_critical(alpha: float, loadings: Sequence[float], df: float = math.inf) -> float:
+    """The |t| that `dunnett_p_value` gives ``alpha``: the critical value of the simultaneous intervals.
+
+    >>> round(dunnett_critical(0.05, [0.5**0.5] * 3), 2)
+    2.35
+    """
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha}: give a number between 0 and 1")
+    tail = alpha / 2 / len(loadings) if loadings else alpha / 2
+    low, high = (_quantile(share, df) for share in (alpha / 2, tail * (1 - 1e-9)))
+    if len(loadings) == 1:
+        return low
+    return solve(
+        lambda c: math.log(dunnett_p_value(c, loadings, df) / alpha), low * 0.999, high * 1.001, 1e-12
+    )
+
+
+def loading(control_variance: float, variant_variance: float) -> float:
+    """Dunnett's lambda of a variant, from the variances of the two means."""
+    total = control_variance + variant_variance
+    if not total > 0:
+        raise InputError("neither control nor the variant varies: there is no Dunnett test")
+    return math.sqrt(control_variance / total)
+
+
+def _bonferroni(ordered: list[float]) -> list[float]:
+    return [p * len(ordered) for p in ordered]
+
+
+def _holm(ordered: list[float]) -> list[float]:
+    m = len(ordered)
+    return list(accumulate((p * (m - rank) for rank, p in enumerate(ordered)), max))
+
+
+def _benjamini_hochberg(ordered: list[float]) -> list[float]:
+    m = len(ordered)
+    falling = ((rank, p) for rank, p in reversed(list(enumerate(ordered, start=1))))
+    return list(accumulate((p * m / rank for rank, p in falling), min))[::-1]
+
+
+_ADJUST: dict[Correction, Callable[[list[float]], list[float]]] = {
+    "none": list,
+    "bonferroni": _bonferroni,
+    "holm": _holm,
+    "benjamini_hochberg": _benjamini_hochberg,
+}
+
+
+def _checked(p_values: Sequence[float | None]) -> dict[int, float]:
+    """The p-values that exist, by place."""
+    values = {index: float(p) for index, p in enumerate(p_values) if p is not None}
+    for p in values.values():
+        if not 0 <= p <= 1:
+            raise InputError(
+                f"a p-value is {p}: give a number between 0 and 1, or None where there is no test"
+            )
+    return values
+
+
+def _checked_loadings(loadings: Sequence[float]) -> FloatArray:
+    if not loadings or not all(0 <= value < 1 for value in loadings):
+        raise InputError(f"loadings are {list(loadings)}: give one number in [0, 1) for each variant")
+    return np.asarray(loadings, float)
+
+
+def _any_beyond(sizes: FloatArray, loadings: FloatArray) -> FloatArray:
+    """P(some |Z_i| >= size) for each size, by quadrature over the common factor.
+
+    The complement of a product near 1 is taken through logarithms, so that small chances keep their digits.
+    """
+    x, weights = legendre(256)
+    reach = 9.0 + float(loadings.max()) * min(float(sizes.max()), 37.0)  # where a far size is reached from
+    common = reach * x
+    own = np.sqrt(1 - loadings**2)[:, None]
+    shift = loadings[:, None] * common  # (k, nodes)
+    size = sizes[:, None, None]
+    outside = ndtr((shift - size) / own) + ndtr((-shift - size) / own)
+    some = -np.expm1(np.log1p(-np.minimum(outside, 1 - 1e-16)).sum(axis=1))
+    law = reach * weights * np.exp(-(common**2) / 2) / math.sqrt(2 * math.pi)
+    result: FloatArray = some @ law
     return result
 
 
-def _chi_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
-    """Quadrature over s = sqrt(chi-square/df), where its density lies."""
-    spread = 9 / math.sqrt(2 * df)
-    low, high = max(1 - spread, 1e-6), 1 + spread + 3 / df
-    nodes, weights = np.polynomial.legendre.leggauss(96)
-    s = (high + low) / 2 + (high - low) / 2 * nodes
-    log = (df - 1) * np.log(s) - df * s * s / 2 + (df / 2) * math.log(df) - (df / 2 - 1) * math.log(2)
-    density = np.exp(log - gammaln(df / 2))
-    return s, density * weights * (high - low) / 2
+@lru_cache(maxsize=64)
+def _chi_scales(df: float) -> tuple[FloatArray, FloatArray]:
+    """Values of s = chi / sqrt(df) and their probabilities: Gauss-Legendre in log s, far into both tails."""
+    x, weights = legendre(96)
+    low, high = 2 * gammaincinv(df / 2, 1e-20), 2 * gammainccinv(df / 2, 1e-18)
+    half = math.log(high / low) / 2
+    squares = low * np.exp(half * (x + 1))
+    log_law = df / 2 * np.log(squares / 2) - squares / 2 - gammaln(df / 2)
+    return np.sqrt(squares / df), half * weights * np.exp(log_law)
+
+
+def _quantile(tail: float, df: float) -> float:
+    return float(-ndtri(tail) if df > _NORMAL_DF else -stdtrit(df, tail))

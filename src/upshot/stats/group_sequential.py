@@ -15,40 +15,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from upshot.errors import InputError
 from upshot.model.plan import Spending
-from upshot.stats.crossing import FloatArray, Walk, above, advance, below, density, start
+from upshot.stats.crossing import NO_STEP, FloatArray, Walk, advance, below, crossing_probabilities, start
 from upshot.stats.fixed import SMALLEST
 from upshot.stats.interval import Interval
 from upshot.stats.root import solve
-
-_NO_STEP = 1e-9
-"""Information gained that counts as none."""
-
-_LEAST_LEVEL = 1e-8
-"""Repeated p-values below this level are an upper bound, not exact."""
-
-_FAMILY = 20
-"""Repeated p-values are exact at alpha / m for every family size m up to this."""
-
-
-def spent(fraction: float | FloatArray, level: float | FloatArray, spending: Spending) -> FloatArray:
-    """The two-sided error that may be spent up to an information fraction.
-
-    ``obrien_fleming``: 4 (1 - Phi(z_{level/4} / sqrt(t))); ``pocock``: level log(1 + (e - 1) t)
-    (Lan, DeMets 1983), each side having half, as in WinLD, gsDesign and rpact.
-
-    >>> round(float(spent(0.5, 0.05, "obrien_fleming")), 6)
-    0.00305
-    """
-    share = np.minimum(np.asarray(fraction, float), 1.0)
-    level_ = np.asarray(level, float)
-    if spending == "pocock":
-        return np.asarray(level_ * np.log1p((math.e - 1) * share))
-    with np.errstate(divide="ignore"):
-        return np.asarray(4 * ndtr(ndtri(level_ / 4) / np.sqrt(share)))
+from upshot.stats.spending import level_of, levels_for, look_at, looks_at, spent
 
 
 def bounds(
@@ -70,7 +45,7 @@ def bounds(
     [4.877, 3.357, 2.68, 2.29, 2.031]
     """
     times = _checked(fractions, alpha)
-    return tuple(float(look.bounds[0]) for look in _looks(times, (alpha,), spending))
+    return tuple(float(look.bounds[0]) for look in looks_at(times, (alpha,), spending))
 
 
 def repeated_p_values(
@@ -95,9 +70,11 @@ def repeated_p_values(
     times = _checked(fractions, alpha)
     if scores.shape[-1:] != (len(times),):
         raise InputError(f"z has {scores.shape[-1] if scores.ndim else 0} looks, fractions {len(times)}")
-    levels = _levels(alpha)
-    looks = _looks(times, levels, spending)
-    at_look = [_level_of(scores[..., k], look, levels, spending) for k, look in enumerate(looks)]
+    levels = levels_for(alpha)
+    looks = looks_at(times, levels, spending)
+    at_look = [
+        level_of(scores[..., k], look, levels, times[: k + 1], spending) for k, look in enumerate(looks)
+    ]
     return np.minimum.accumulate(np.stack(at_look, axis=-1), axis=-1)
 
 
@@ -116,43 +93,9 @@ def repeated_p_value(
     True
     """
     times = _checked(fractions, alpha)
-    levels = _levels(alpha)
-    look = _look(times, levels, spending)
-    return min(before, float(_level_of(np.asarray(abs(z)), look, levels, spending)))
-
-
-def crossing_probabilities(
-    fractions: Sequence[float],
-    upper: Sequence[float],
-    lower: Sequence[float],
-    drift: float | Sequence[float] | FloatArray = 0.0,
-) -> tuple[FloatArray, FloatArray]:
-    """The chance to leave first at each look, by the upper and by the lower bound of z.
-
-    Args:
-        upper, lower: bounds of z at each look; may be infinite.
-        drift: the mean of z at information 1 (effect over its standard error there); any shape.
-
-    Returns:
-        Two arrays of the shape of drift plus (looks,).
-    """
-    drifts = np.asarray(drift, float)
-    walk, up, down = start(), [], []
-    for time, high, low in zip(fractions, upper, lower, strict=True):
-        if time - walk.time <= _NO_STEP:
-            up.append(np.zeros(drifts.shape))
-            down.append(np.zeros(drifts.shape))
-            continue
-        root = math.sqrt(time)
-        up.append(above(walk, time, high * root, drifts))
-        down.append(below(walk, time, low * root, drifts))
-        reach = 9.0 + float(np.abs(drifts).max(initial=0.0)) * root
-        edges = max(low, -reach), min(high, reach)
-        if edges[0] >= edges[1]:  # nobody can go on
-            walk = Walk(time, np.zeros(1), np.zeros(1))
-        else:
-            walk = advance(walk, time, edges[0] * root, edges[1] * root)
-    return np.stack(up, axis=-1), np.stack(down, axis=-1)
+    levels = levels_for(alpha)
+    look = look_at(times, levels, spending)
+    return min(before, float(level_of(np.asarray(abs(z)), look, levels, times, spending)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +180,11 @@ def stagewise_interval(
     spending: Spending = "obrien_fleming",
 ) -> Interval:
     """The interval of the effects that `stagewise_p_value` does not reject at ``alpha``; for a closed test."""
-    ends = [
+    low, high = (
         _stagewise_quantile(fractions, effect, std_error, alpha, spending, share)
         for share in (alpha / 2, 1 - alpha / 2)
-    ]
-    return Interval(*ends)
+    )
+    return Interval(low, high)
 
 
 @lru_cache(maxsize=256)
@@ -265,21 +208,11 @@ def inflation_factor(
     Jennison, Turnbull (2000), sect. 2.3 and 7.2.
 
     >>> round(inflation_factor(5, 0.05, 0.8), 3)
-    1.028
+    1.025
     """
     fractions = tuple((np.arange(1, looks + 1) / looks).tolist())
     fixed = float(-ndtri(alpha / 2) + ndtri(power))
     return (drift_for(fractions, alpha, power, spending) / fixed) ** 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """The bounds of every level at one look, the paths that go on, and the error spent at it."""
-
-    walk: Walk
-    bounds: FloatArray
-    step: float
-    previous: float
 
 
 def _checked(fractions: Sequence[float], alpha: float) -> tuple[float, ...]:
@@ -296,45 +229,68 @@ def _checked(fractions: Sequence[float], alpha: float) -> tuple[float, ...]:
     return times
 
 
-def _looks(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> list[_Look]:
-    return [_look(times[: k + 1], levels, spending) for k in range(len(times))]
+def _stagewise(
+    fractions: Sequence[float], z: float, alpha: float, spending: Spending, drift: float
+) -> tuple[float, float]:
+    """The chance of an outcome at least as high, and at least as low, in the stage-wise order."""
+    times = _checked(fractions, alpha)
+    limits = bounds(times, alpha, spending)[:-1]
+    up, down = crossing_probabilities(times, [*limits, z], [*(-c for c in limits), z], drift)
+    return float(up.sum()), float(down.sum())
 
 
-@lru_cache(maxsize=1024)
-def _look(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> _Look:
-    """The last of these looks; the looks before it are shared by every later one."""
-    before = _look(times[:-1], levels, spending) if len(times) > 1 else None
-    walk = before.walk if before else start(len(levels), mass=0.5)
-    alphas = np.asarray(levels)
-    time = times[-1]
-    if time - walk.time <= _NO_STEP:
-        return _Look(walk, np.full(len(levels), math.inf), walk.time, walk.time)
-    step = spent(time, alphas, spending) - (spent(walk.time, alphas, spending) if walk.time else 0.0)
-    limits = _solve_bounds(walk, time, step)
-    reach = np.minimum(limits / math.sqrt(time), 5 - ndtri(alphas / 2)) * math.sqrt(time)
-    return _Look(
-        advance(walk, time, np.zeros(len(levels)), np.maximum(reach, 1e-9), mirrored=True),
-        limits / math.sqrt(time),
-        time,
-        walk.time,
-    )
+def _stagewise_quantile(
+    fractions: Sequence[float],
+    effect: float,
+    std_error: float,
+    alpha: float,
+    spending: Spending,
+    share: float,
+) -> float:
+    """The effect under which an outcome at least as high has probability ``share``."""
+    if not std_error > 0:
+        raise InputError(f"std_error is {std_error}: give a positive number")
+    z = effect / std_error
+
+    def missing(drift: float) -> float:
+        over, under = _stagewise(fractions, z, alpha, spending, drift)
+        return over - share if share < 0.5 else (1 - share) - under
+
+    root = math.sqrt(fractions[-1])
+    low, high = (z - 2) / root, (z + 2) / root
+    while missing(low) > 0:
+        low -= 2 / root
+    while missing(high) < 0:
+        high += 2 / root
+    return solve(missing, low, high, 1e-10) * root * std_error
 
 
-def _solve_bounds(walk: Walk, time: float, step: FloatArray) -> FloatArray:
-    """The scores b with P(still in, |S| > b) = step, by Newton's method on the logarithm of a concave tail.
+def _futility_for(
+    drift: float, times: tuple[float, ...], efficacy: tuple[float, ...], steps: FloatArray
+) -> list[float]:
+    """The bounds that spend beta under a drift; those after the game is over are infinite."""
+    walk, result = start(), []
+    for time, high, step in zip(times, efficacy, steps, strict=True):
+        if time - walk.time <= NO_STEP or math.isinf(high) or step < 1e-12:
+            result.append(-math.inf)
+            continue
+        low = _futility_at(walk, time, drift, float(step))
+        result.append(low)
+        root = math.sqrt(time)
+        if low >= high:
+            return [*result, *([math.inf] * (len(times) - len(result)))]
+        walk = advance(walk, time, low * root, high * root)
+    return result
 
-    It starts at the bound that ignores the looks before, which is beyond the solution, so each iteration
-    falls towards it.
-    """
-    usable = step > SMALLEST * 1e8
-    target = np.where(usable, step, 1e-3)
-    score = -ndtri(target / 2) * math.sqrt(time)
-    for _ in range(40):
-        tail = 2 * (above(walk, time, score) + above(walk, time, -score) * 0 + below(walk, time, -score))
-        points = np.stack([score, -score], axis=-1)
-        slope = 2 * density(walk, time, points).sum(axis=-1)
-        move = np.log(tail / target) * tail / slope
-        score = np.maximum(score + move, 0.0)
-        if np.abs(move).max() < 1e-13 * math.sqrt(time):
-            break
-    return np.where(usable, score, math.inf)
+
+def _futility_at(walk: Walk, time: float, drift: float, step: float) -> float:
+    """The z below which the paths that are left have probability ``step``; infinity if fewer are left."""
+    root = math.sqrt(time)
+
+    def missing(z: float) -> float:
+        return float(below(walk, time, z * root, drift)) - step
+
+    centre = drift * root
+    if missing(centre + 12) <= 0:
+        return math.inf
+    return solve(missing, centre - 12, centre + 12, 1e-12)

@@ -1,0 +1,133 @@
+"""Error spending: the bounds of many levels at once, look by look.
+
+A level is the two-sided alpha of a whole experiment. The bounds of all levels walk together, so a repeated
+p-value (the least level whose bound was met) is a search in a table; and a look that is added costs one step,
+because the looks before it are kept.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from upshot.model.plan import Spending
+from upshot.stats.crossing import NO_STEP, FloatArray, Walk, above, advance, below, density, start
+from upshot.stats.fixed import SMALLEST
+
+_LEAST_LEVEL = 1e-8
+"""Levels below this one are bounded from above, not exact."""
+
+_FAMILY = 20
+"""Levels are exact at alpha / m for every family size m up to this."""
+
+
+def spent(fraction: float | FloatArray, level: float | FloatArray, spending: Spending) -> FloatArray:
+    """The two-sided error that may be spent up to an information fraction.
+
+    ``obrien_fleming``: 4 (1 - Phi(z_{level/4} / sqrt(t))); ``pocock``: level log(1 + (e - 1) t)
+    (Lan, DeMets 1983), each side having half, as in WinLD, gsDesign and rpact.
+
+    >>> round(float(spent(0.5, 0.05, "obrien_fleming")), 6)
+    0.003051
+    """
+    share = np.minimum(np.asarray(fraction, float), 1.0)
+    level_ = np.asarray(level, float)
+    if spending == "pocock":
+        return np.asarray(level_ * np.log1p((math.e - 1) * share))
+    with np.errstate(divide="ignore"):
+        return np.asarray(4 * ndtr(ndtri(level_ / 4) / np.sqrt(share)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """The paths that go on after a look, and the bounds of |z| at it: both for every level."""
+
+    walk: Walk
+    bounds: FloatArray
+
+
+def looks_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> list[Look]:
+    return [look_at(times[: k + 1], levels, spending) for k in range(len(times))]
+
+
+@lru_cache(maxsize=1024)
+def look_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> Look:
+    """The last of these looks; the looks before it are shared by every later one."""
+    before = look_at(times[:-1], levels, spending) if len(times) > 1 else None
+    walk = before.walk if before else start(len(levels), mass=0.5)
+    alphas = np.asarray(levels)
+    time = times[-1]
+    if time - walk.time <= NO_STEP:
+        return Look(walk, np.full(len(levels), math.inf))
+    limits = _solve_bounds(walk, time, _gain(walk.time, time, alphas, spending))
+    far = (5 - ndtri(alphas / 2)) * math.sqrt(time)  # nobody is beyond it, whatever the bound
+    walk = advance(walk, time, np.zeros(len(levels)), np.clip(limits, 1e-9, far), mirrored=True)
+    return Look(walk, limits / math.sqrt(time))
+
+
+def _gain(before: float, time: float, level: FloatArray, spending: Spending) -> FloatArray:
+    """The error to be spent between two information times."""
+    return spent(time, level, spending) - (spent(before, level, spending) if before else 0.0)
+
+
+def _solve_bounds(walk: Walk, time: float, step: FloatArray) -> FloatArray:
+    """The scores b with P(still in, |S| > b) = step, by Newton's method on the logarithm of a concave tail.
+
+    It starts at the bound that ignores the looks before, which is beyond the solution, so each iteration
+    falls towards it.
+    """
+    usable = step > SMALLEST * 1e8
+    target = np.where(usable, step, 1e-3)
+    score = -ndtri(target / 2) * math.sqrt(time)
+    for _ in range(40):
+        tail = 2 * (above(walk, time, score) + below(walk, time, -score))
+        points = np.stack([score, -score], axis=-1)
+        slope = 2 * density(walk, time, points).sum(axis=-1)
+        move = np.log(tail / target) * tail / slope
+        score = np.maximum(score + move, 0.0)
+        if np.abs(move).max() < 1e-13 * math.sqrt(time):
+            break
+    return np.where(usable, score, math.inf)
+
+
+@lru_cache(maxsize=64)
+def levels_for(alpha: float) -> tuple[float, ...]:
+    """The levels whose bounds are tabulated, falling: an even grid of normal scores, and alpha / m."""
+    grid = 2 * ndtr(-np.linspace(1e-3, -ndtri(_LEAST_LEVEL / 2), 24))
+    shares = alpha / np.arange(1, _FAMILY + 1)
+    return tuple(sorted({*grid.tolist(), *shares.tolist()}, reverse=True))
+
+
+def level_of(
+    scores: FloatArray, look: Look, levels: tuple[float, ...], times: tuple[float, ...], spending: Spending
+) -> FloatArray:
+    """The least level whose bound at this look is met by each |z|; 1 where none is."""
+    alphas = np.asarray(levels)
+    limits = np.minimum.accumulate(look.bounds[::-1])[::-1]  # a level is met if a smaller one is
+    at = np.searchsorted(limits, scores, side="right") - 1
+    here, after = np.clip(at, 0, None), np.clip(at + 1, None, len(levels) - 1)
+    gap = limits[after] - limits[here]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(np.isfinite(gap) & (gap > 0), (scores - limits[here]) / gap, 0.0)
+    normal = -ndtri(alphas / 2)
+    level = 2 * ndtr(-(normal[here] + share * (normal[after] - normal[here])))
+    level = np.where(scores > limits[here], np.minimum(level, np.nextafter(alphas[here], 0)), alphas[here])
+    beyond = at == len(levels) - 1
+    if beyond.any():
+        level = np.where(beyond, np.minimum(level, _union_level(scores, times, spending)), level)
+    return np.where(at < 0, 1.0, level)
+
+
+def _union_level(scores: FloatArray, times: tuple[float, ...], spending: Spending) -> FloatArray:
+    """The level whose share for this look is P(|Z| > score): the bound that ignores the looks before."""
+    before = max((time for time in times[:-1] if times[-1] - time > NO_STEP), default=0.0)
+    tail = np.log(2) + log_ndtr(-scores)
+    low, high = np.full(scores.shape, math.log(SMALLEST)), np.full(scores.shape, math.log(_LEAST_LEVEL))
+    for _ in range(60):
+        middle = (low + high) / 2
+        with np.errstate(divide="ignore"):
+            enough = np.log(_gain(before, times[-1], np.exp(middle), spending)) >= tail
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.asarray(np.exp(high))
