@@ -31,11 +31,10 @@ Answers = Mapping[str, tuple[Interval, float]]  # interval -> itself and the tru
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Data of one kind; `why` is there where an interval is known to miss its level."""
+    """Data of one kind."""
 
     name: str
     answers: Callable[[np.random.Generator], Answers]
-    why: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,6 @@ class Coverage:
     worlds: int
     below: float
     above: float
-    why: str
 
     @property
     def share(self) -> float:
@@ -58,6 +56,11 @@ class Coverage:
     def sound(self) -> bool:
         """Within 3.5 standard errors of 95%."""
         return abs(self.share - (1 - ALPHA)) <= BAND * math.sqrt(ALPHA * (1 - ALPHA) / self.worlds)
+
+    @property
+    def why(self) -> str:
+        """Why it misses, where that is known."""
+        return EXCEPTIONS.get((self.case, self.interval)) or EXCEPTIONS.get((self.case, ""), "")
 
 
 def measure(case: Case, number: int, worlds: int) -> Iterator[Coverage]:
@@ -73,7 +76,7 @@ def measure(case: Case, number: int, worlds: int) -> Iterator[Coverage]:
             below[name] = below.get(name, 0) + (interval.low is not None and truth < interval.low)
             above[name] = above.get(name, 0) + (interval.high is not None and truth > interval.high)
     for name, n in given.items():
-        yield Coverage(case.name, name, n, below[name] / n, above[name] / n, case.why.get(name, ""))
+        yield Coverage(case.name, name, n, below[name] / n, above[name] / n)
 
 
 def of_effect(effect: Effect, difference: float, lift: float) -> dict[str, tuple[Interval, float]]:
@@ -165,68 +168,69 @@ def strata(rng: np.random.Generator) -> Answers:
     return {"difference (post-stratified)": (difference_interval(effect, critical(ALPHA, effect.df)), 0.5)}
 
 
-SKEW = (
-    "a skewed mean of few buyers is estimated low together with its variance; Fieller holds from 20,000 units"
-)
-DELTA = (
-    "the delta interval is symmetric where the ratio is not: it is there to compare with, never the default"
-)
-DISCRETE = "few successes: the score interval is exact on average over p, not at each p"
-OUTER = "outer by design: the interval takes the next order statistic beyond"
+EXCEPTIONS = {
+    ("normal, 30 and 50 units", "lift (log)"): "so few units that the log of the ratio is not yet normal",
+    ("revenue, 2,000 units", "lift (delta)"): "symmetric where the ratio is not: there to compare with only",
+    (
+        "share 1%, 1,000 units (10 events)",
+        "difference (Mee)",
+    ): "10 events: exact on average over p, not at each p",
+    (
+        "share 1%, 1,000 units (10 events)",
+        "lift (Koopman)",
+    ): "10 events: exact on average over p, not at each p",
+    ("share 1%, 1,000 units (10 events)", "difference (Miettinen-Nurminen)"): "10 events: as Mee",
+    ("p95, 2,000 units", ""): "wider than needed: its ends are the next order statistics outside",
+}
+"""Known misses, by data and interval ("": every interval); anything else that misses is a fault."""
 
 CASES = (
-    Case("normal, 30 and 50 units", units(Truth(shape="normal", baseline=10.0), (30, 50), 0.1), {}),
-    Case("normal, 1,000 units", units(Truth(shape="normal", baseline=10.0), (1000, 1000), 0.1), {}),
-    Case("revenue, 2,000 units", units(Truth(shape="revenue", baseline=8.0), (2000, 2000), 0.1), {}),
-    Case("revenue, 10,000 units", units(Truth(shape="revenue", baseline=8.0), (10_000, 10_000), 0.1), {}),
-    Case("count, 500 units", units(Truth(shape="count", baseline=3.0), (500, 500), 0.1), {}),
-    Case("ratio, 500 units", units(Truth(shape="ratio", baseline=0.3), (500, 500), 0.1), {}),
-    Case("ratio, 200 and 2,000 units", units(Truth(shape="ratio", baseline=0.1), (200, 2000), 0.0), {}),
+    Case("normal, 30 and 50 units", units(Truth(shape="normal", baseline=10.0), (30, 50), 0.1)),
+    Case("normal, 1,000 units", units(Truth(shape="normal", baseline=10.0), (1000, 1000), 0.1)),
+    Case("revenue, 2,000 units", units(Truth(shape="revenue", baseline=8.0), (2000, 2000), 0.1)),
+    Case("revenue, 10,000 units", units(Truth(shape="revenue", baseline=8.0), (10_000, 10_000), 0.1)),
+    Case("count, 500 units", units(Truth(shape="count", baseline=3.0), (500, 500), 0.1)),
+    Case("ratio, 500 units", units(Truth(shape="ratio", baseline=0.3), (500, 500), 0.1)),
+    Case("ratio, 200 and 2,000 units", units(Truth(shape="ratio", baseline=0.1), (200, 2000), 0.0)),
     Case(
-        "normal with covariate",
-        units(Truth(shape="normal", baseline=10.0, covariate=True), (500, 500), 0.1),
-        {},
+        "normal with covariate", units(Truth(shape="normal", baseline=10.0, covariate=True), (500, 500), 0.1)
     ),
     Case(
-        "share with covariate",
-        units(Truth(shape="binary", baseline=0.2, covariate=True), (1000, 1000), 0.1),
-        {},
+        "share with covariate", units(Truth(shape="binary", baseline=0.2, covariate=True), (1000, 1000), 0.1)
     ),
     Case(
         "revenue with covariate",
         units(Truth(shape="revenue", baseline=8.0, covariate=True), (5000, 5000), 0.1),
-        {},
     ),
-    Case(
-        "count with covariate", units(Truth(shape="count", baseline=3.0, covariate=True), (500, 500), 0.1), {}
-    ),
-    Case(
-        "ratio with covariate", units(Truth(shape="ratio", baseline=0.3, covariate=True), (500, 500), 0.1), {}
-    ),
-    Case("share 20%, 500 units", shares(0.2, (500, 500), 0.1), {}),
-    Case("share 2%, 2,500 units (50 events)", shares(0.02, (2500, 2500), 0.0), {}),
-    Case("share 2%, 2,500 and 7,500 units, lift 30%", shares(0.02, (2500, 7500), 0.3), {}),
-    Case("share 1%, 1,000 units (10 events)", shares(0.01, (1000, 1000), 0.0), {}),
-    Case("median, 1,000 units", quantiles(0.5, 1000), {}),
-    Case("p95, 2,000 units", quantiles(0.95, 2000), {}),
-    Case("8 clusters a side (CR2)", clusters(8), {}),
-    Case("30 clusters a side (CR1)", clusters(30), {}),
-    Case("three strata", strata, {}),
+    Case("count with covariate", units(Truth(shape="count", baseline=3.0, covariate=True), (500, 500), 0.1)),
+    Case("ratio with covariate", units(Truth(shape="ratio", baseline=0.3, covariate=True), (500, 500), 0.1)),
+    Case("share 20%, 500 units", shares(0.2, (500, 500), 0.1)),
+    Case("share 2%, 2,500 units (50 events)", shares(0.02, (2500, 2500), 0.0)),
+    Case("share 2%, 2,500 and 7,500 units, lift 30%", shares(0.02, (2500, 7500), 0.3)),
+    Case("share 1%, 1,000 units (10 events)", shares(0.01, (1000, 1000), 0.0)),
+    Case("median, 1,000 units", quantiles(0.5, 1000)),
+    Case("p95, 2,000 units", quantiles(0.95, 2000)),
+    Case("8 clusters a side (CR2)", clusters(8)),
+    Case("30 clusters a side (CR1)", clusters(30)),
+    Case("three strata", strata),
 )
 
 
-def main(worlds: int = 10_000) -> None:
-    """Print a Markdown table of every interval of every case."""
+def main(worlds: int = 10_000) -> int:
+    """Print a Markdown table of every interval of every case; 1 if one misses without a known reason."""
+    unexpected = 0
     print("| data | interval | coverage | truth below | truth above | within 3.5 s.e. |")
     print("|---|---|---|---|---|---|")
     for number, case in enumerate(CASES):
         for row in measure(case, number, worlds):
             verdict = "yes" if row.sound else f"no: {row.why or 'unexpected'}"
+            unexpected += not row.sound and not row.why
             print(
                 f"| {row.case} | {row.interval} | {row.share:.2%} | {row.below:.2%} | {row.above:.2%} | {verdict} |",
                 flush=True,
             )
+    return 1 if unexpected else 0
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
