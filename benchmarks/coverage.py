@@ -93,7 +93,7 @@ def units(truth: Truth, n: tuple[int, int], lift: float) -> Callable[[np.random.
     names += ("before",) if truth.covariate else ()
 
     def moments(size: int, gain: float, rng: np.random.Generator) -> Moments:
-        return course_of_units(names, draw_units(truth, gain, size, rng), np.array([size])).until(0)
+        return course_of_units(names, draw_units(truth, gain, size, rng), np.array([size])).until(0).moments
 
     def answers(rng: np.random.Generator) -> Answers:
         control, treatment = moments(n[0], 0.0, rng), moments(n[1], lift, rng)

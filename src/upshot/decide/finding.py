@@ -157,9 +157,9 @@ def _fading(case: Case, winners: tuple[Reading, ...]) -> Finding:
         f"{'Weigh it' if final else 'Wait'}: the gain of {fade.metric} fades",
         (
             *(describe(reading) for reading in winners),
-            f"{fade.metric}: {trend} a day since exposure; in the last third the lift is {last}.",
+            f"{fade.metric}: {trend} with each day of first exposure; over the last third the gain is {last}.",
         ),
-        "A lift that stays above the bar in the last third of the days since exposure.",
+        "A gain that stays above the bar over the last third of the days.",
     )
 
 

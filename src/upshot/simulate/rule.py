@@ -14,7 +14,7 @@ from upshot.decide.policy import decide
 from upshot.model.decision import ExperimentVerdict, Verdict
 from upshot.model.plan import Plan
 from upshot.simulate.outcomes import Ending, Outcomes
-from upshot.simulate.world import World, evidences
+from upshot.simulate.world import START, World, evidences
 
 FINAL: frozenset[Verdict] = frozenset({"SHIP", "KILL", "ITERATE", "DISCUSS"})
 CHUNK = 25  # worlds that one process takes at a time
@@ -43,6 +43,7 @@ def run(
         whole: go on to the last day for `Outcomes.always_covered`; the ending stays that of the decision.
         progress: called with the number of worlds done, now and then.
     """
+    plan = plan if plan.start else replace(plan, start=START)
     chunks = [range(first, min(first + CHUNK, worlds)) for first in range(0, worlds, CHUNK)]
     work = partial(_endings, plan, world, seed, whole)
     done: dict[int, tuple[Ending, ...]] = {}

@@ -82,7 +82,7 @@ def story_columns(story: Story, rng: np.random.Generator) -> dict[str, Any]:
     }
     for metric in story.plan.metrics:
         truth = story.truths[metric.name]
-        drawn = draw_units(truth, _lifts(truth, variant, days - 1 - day), n, rng)
+        drawn = draw_units(truth, _lifts(truth, variant, day), n, rng)
         headings = [metric.column, *([metric.per] if metric.per else []), *metric.covariates]
         columns |= {name: _written(drawn[:, place]) for place, name in enumerate(headings)}
     kept = ~((variant != story.plan.control) & (device == "mobile") & (rng.random(n) < story.lost))
@@ -93,11 +93,11 @@ def _shares(split: Mapping[str, float]) -> list[float]:
     return [weight / sum(split.values()) for weight in split.values()]
 
 
-def _lifts(truth: Truth, variant: Words, age: NDArray[np.int64]) -> NDArray[np.float64]:
+def _lifts(truth: Truth, variant: Words, day: NDArray[np.int64]) -> NDArray[np.float64]:
     lifts = np.zeros(len(variant))
     for name, lift in truth.lifts.items():
         lifts[variant == name] = lift
-    return lifts if truth.half_life is None else lifts * 0.5 ** (age / truth.half_life)
+    return lifts if truth.half_life is None else lifts * 0.5 ** (day / truth.half_life)
 
 
 def _written(values: NDArray[np.float64]) -> NDArray[Any]:

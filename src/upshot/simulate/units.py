@@ -38,7 +38,7 @@ class Truth:
         lifts: true relative lift of each other variant; 0 where none is named.
         std: of ``normal``: standard deviation per unit, relative to the baseline.
         covariate: whether a measure of the time before is drawn too.
-        half_life: days of exposure in which the lift halves; None: it stays.
+        half_life: days after the start in which the lift of newcomers halves; None: it stays.
     """
 
     shape: Shape

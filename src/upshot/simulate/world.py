@@ -97,17 +97,16 @@ def _course(
 
 
 def _lift_by_unit(truth: Truth, lift: float, arrivals: IntArray) -> FloatArray | float:
-    """Where the gain is one of novelty, units that came long ago show less of it than those of today."""
+    """Where the gain is one of novelty, those who come later show less of it."""
     if truth.half_life is None:
         return lift
-    age = np.arange(len(arrivals))[::-1]
-    return np.repeat(lift * 0.5 ** (age / truth.half_life), arrivals)
+    return np.repeat(lift * 0.5 ** (np.arange(len(arrivals)) / truth.half_life), arrivals)
 
 
-def _slice(moments: Mapping[tuple[str, str], Moments], arrivals: Arrivals, start: int, end: int) -> Slice:
+def _slice(found: Mapping[tuple[str, str], Sample], arrivals: Arrivals, start: int, end: int) -> Slice:
     samples: dict[str, dict[str, Sample]] = {}
-    for (metric, variant), found in moments.items():
-        samples.setdefault(metric, {})[variant] = Sample(moments=found)
+    for (metric, variant), sample in found.items():
+        samples.setdefault(metric, {})[variant] = sample
     return Slice(units={variant: int(n[start:end].sum()) for variant, n in arrivals.items()}, samples=samples)
 
 
