@@ -1,0 +1,247 @@
+"""Charts as Vega-Lite specifications: plain values, drawn to SVG by `to_svg` or in a browser by vega-embed.
+
+Colours are those of a light page; `to_svg` replaces each by a CSS variable with that colour as its fallback,
+so that one picture follows the page into the dark and onto paper.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from xml.etree import ElementTree
+
+from upshot.analysis.evidence import Histogram
+from upshot.report.rows import Row
+from upshot.report.timeline import Point
+
+Spec = dict[str, Any]
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+INK, MUTED, RULE, BAR = "#1d2430", "#667085", "#d5d9e0", "#8a5a00"
+SERIES = ("#6b7280", "#1f5fd1", "#b3470f", "#7a3db8", "#0b7a75", "#a3246b")
+VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", BAR: "bar"} | {
+    colour: f"series-{i}" for i, colour in enumerate(SERIES)
+}
+WIDTH, HEIGHT = 340, 190
+SIGNED = "datum.value ? format(datum.value, '+~%') : '0'"
+
+
+def to_svg(spec: Spec) -> str:
+    """Draw a specification: an SVG element without script, style or outside reference, with hover titles."""
+    import vl_convert  # only those who draw pay for it
+
+    drawn = vl_convert.vegalite_to_svg(spec, vl_version="6.4", allowed_base_urls=[])
+    return _adapt(drawn, str(spec.get("description", "")))
+
+
+def _adapt(svg: str, description: str) -> str:
+    """Scale with the page, follow its colours, and say every mark's numbers on hover."""
+    ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+    root = ElementTree.fromstring(svg)  # noqa: S314 - drawn above, from our own specification
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    root.set("role", "img")
+    root.set("aria-label", description)
+    for element in list(root.iter()):
+        label = element.get("aria-label")
+        if element.get("role") == "graphics-symbol" and label and element is not root:
+            title = ElementTree.Element("{http://www.w3.org/2000/svg}title")
+            title.text = label
+            element.insert(0, title)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return re.sub("|".join(VARIABLES), lambda m: f"var(--{VARIABLES[m[0]]}, {m[0]})", text)
+
+
+def lift_intervals(rows: Sequence[Row]) -> Spec:
+    """Each comparison's lift with its interval, one below another; a missing end reaches the edge."""
+    drawn = [row for row in rows if row.estimate is not None]
+    known = [end for row in drawn for end in (row.estimate, *row.bounds) if end is not None]
+    low, high = min([*known, 0.0]), max([*known, 0.0])
+    several = len({row.variant for row in drawn}) > 1
+    values = [
+        {
+            "name": f"{row.metric} · {row.variant}" if several else row.metric,
+            "lift": row.estimate,
+            "low": low if row.bounds[0] is None else row.bounds[0],
+            "high": high if row.bounds[1] is None else row.bounds[1],
+            "says": f"{row.metric}, {row.variant}: {row.lift} {row.interval}, {row.word}",
+        }
+        for row in drawn
+    ]
+    y = {
+        "field": "name",
+        "type": "nominal",
+        "sort": None,
+        "axis": {"title": None, "domain": False, "ticks": False},
+    }
+    both = {"y": y, "description": {"field": "says"}}
+    interval = {"mark": {"type": "rule", "strokeWidth": 2, "color": SERIES[1]},
+                "encoding": both | {"x": _lift_axis("low"), "x2": {"field": "high"}}}  # fmt: skip
+    point = {"mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[1], "opacity": 1},
+             "encoding": both | {"x": _lift_axis("lift")}}  # fmt: skip
+    layers = [_line_at("x", 0.0), interval, point]
+    return _spec("Lift of every metric with its interval", values, layers, height=28 * max(1, len(values)))
+
+
+def cumulative_lift(points: Sequence[Point], threshold: float | None, name: str) -> Spec:
+    """Lift of everybody exposed so far, by day, with the band that holds at all days at once."""
+    shown = [point for point in points if point.low is not None and point.high is not None]
+    values = [
+        {"day": p.day.isoformat(), "lift": p.lift, "low": p.low, "high": p.high, "says": p.says}
+        for p in shown
+    ]
+    x = _day_axis(len(values))
+    hover = {"description": {"field": "says"}}
+    lowest, highest = _window([(p.lift, p.low, p.high) for p in shown])
+    y_axis = _lift_axis("lift") | {"scale": {"domain": [lowest, highest], "clamp": True, "nice": False}}
+    band = {"mark": {"type": "area", "color": SERIES[1], "opacity": 0.16},
+            "encoding": {"x": x, "y": y_axis | {"field": "low"}, "y2": {"field": "high"}}}  # fmt: skip
+    line = {"mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2}, "encoding": {"x": x, "y": y_axis}}
+    dots = {"mark": {"type": "point", "filled": True, "size": 18, "color": SERIES[1], "opacity": 1},
+            "encoding": {"x": x, "y": y_axis} | hover}  # fmt: skip
+    bar = (
+        [_line_at("y", threshold, dashed=True)]
+        if threshold is not None and lowest < threshold < highest
+        else []
+    )
+    return _spec(f"Cumulative lift of {name} by day", values, [_line_at("y", 0.0), *bar, band, line, dots])
+
+
+def _window(points: Sequence[tuple[float | None, float | None, float | None]]) -> tuple[float, float]:
+    """From where the band of the second half lies, with room: the first days would dwarf all others."""
+    late = [end for point in points[len(points) // 3 :] for end in point if end is not None]
+    low, high = min([*late, 0.0]), max([*late, 0.0])
+    room = 0.12 * (high - low) or 0.01
+    return low - room, high + room
+
+
+def distribution(histogram: Histogram, variants: Sequence[str], name: str) -> Spec:
+    """Share of units by outcome, each variant a step line; per unit of outcome where bins differ in width."""
+    edges = histogram.edges
+    widths = [right - left for left, right in itertools.pairwise(edges)]
+    even = max(widths) - min(widths) <= 1e-6 * max(widths)
+    values = []
+    for variant in variants:
+        total = sum(histogram.counts[variant]) or 1
+        heights = [
+            n / total / (1 if even else w) for n, w in zip(histogram.counts[variant], widths, strict=True)
+        ]
+        for i, edge in enumerate(edges):
+            height = heights[min(i, len(heights) - 1)]
+            values.append({"outcome": edge, "share": height, "variant": variant})
+    y_title = "share of units" if even else "share of units per unit of outcome"
+    encoding = {
+        "x": {
+            "field": "outcome",
+            "type": "quantitative",
+            "axis": {"title": name, "format": "~s", "grid": False},
+        },
+        "y": {
+            "field": "share",
+            "type": "quantitative",
+            "axis": {"title": y_title, "format": ".0%" if even else "~g"},
+        },
+        "color": _by_variant(variants),
+    }
+    first = {"filter": {"field": "variant", "equal": variants[0]}}
+    shape = {"interpolate": "step-after", "strokeWidth": 1.8}
+    fill = {
+        "transform": [first],
+        "mark": {"type": "area", **shape, "fillOpacity": 0.3, "opacity": 1},
+        "encoding": encoding,
+    }
+    line = {"mark": {"type": "line", **shape}, "encoding": encoding}
+    return _spec(f"Distribution of {name} by variant", values, [fill, line])
+
+
+def power_curve(curve: Sequence[tuple[float, float]], minimum_effect: float, power: float) -> Spec:
+    """Chance to find a lift, by its size; dashed: the effect planned for and the power wanted."""
+    values = [
+        {"lift": lift, "power": chance, "says": f"a lift of {lift:.1%}: {chance:.0%}"}
+        for lift, chance in curve
+    ]
+    x = {
+        "field": "lift",
+        "type": "quantitative",
+        "axis": {"title": "true lift", "format": "~%", "grid": False},
+    }
+    fifths = {"title": "chance to find it", "format": ".0%", "values": [i / 5 for i in range(6)]}
+    y = {"field": "power", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": fifths}
+    line = {"mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2}, "encoding": {"x": x, "y": y}}
+    dots = {"mark": {"type": "point", "filled": True, "size": 14, "color": SERIES[1], "opacity": 1},
+            "encoding": {"x": x, "y": y, "description": {"field": "says"}}}  # fmt: skip
+    layers = [_line_at("x", minimum_effect, dashed=True), _line_at("y", power, dashed=True), line, dots]
+    return _spec("Chance to find an effect by its size", values, layers)
+
+
+def exposures(by_day: Mapping[date, Mapping[str, int]], variants: Sequence[str]) -> Spec:
+    """Units first exposed on each day, by variant."""
+    values = [
+        {"day": day.isoformat(), "units": units.get(variant, 0), "variant": variant,
+         "says": f"{day:%d %b}: {units.get(variant, 0):,} in {variant}"}
+        for day, units in sorted(by_day.items())
+        for variant in variants
+    ]  # fmt: skip
+    encoding = {
+        "x": _day_axis(len(by_day)),
+        "y": {"field": "units", "type": "quantitative", "axis": {"title": "new units", "format": "~s"}},
+        "color": _by_variant(variants),
+    }
+    line = {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": encoding}
+    dots = {"mark": {"type": "point", "filled": True, "size": 16, "opacity": 1},
+            "encoding": encoding | {"description": {"field": "says"}}}  # fmt: skip
+    return _spec("Units first exposed by day and variant", values, [line, dots])
+
+
+def _spec(
+    description: str, values: Sequence[Mapping[str, Any]], layers: Sequence[Spec], height: int = HEIGHT
+) -> Spec:
+    return {
+        "$schema": SCHEMA,
+        "description": description,
+        "width": WIDTH,
+        "height": height,
+        "data": {"values": list(values)},
+        "layer": list(layers),
+        "config": _CONFIG,
+    }
+
+
+def _lift_axis(field: str) -> Spec:
+    return {"field": field, "type": "quantitative", "axis": {"title": "lift", "labelExpr": SIGNED}}
+
+
+def _day_axis(days: int) -> Spec:
+    labels = {"format": "%-d %b", "title": None, "grid": False, "tickCount": min(6, max(2, days))}
+    return {"field": "day", "type": "temporal", "scale": {"type": "utc"}, "axis": labels}
+
+
+def _by_variant(variants: Sequence[str]) -> Spec:
+    colours = [SERIES[i % len(SERIES)] for i in range(len(variants))]
+    return {"field": "variant", "type": "nominal", "scale": {"domain": list(variants), "range": colours},
+            "legend": {"title": None, "orient": "top", "symbolType": "stroke"}}  # fmt: skip
+
+
+def _line_at(channel: str, at: float, *, dashed: bool = False) -> Spec:
+    """A straight line across the chart, drawn once whatever the data are."""
+    look: Spec = {"strokeDash": [4, 3], "color": BAR} if dashed else {"color": MUTED}
+    return {
+        "data": {"values": [{"at": at}]},
+        "mark": {"type": "rule", "strokeWidth": 1, **look},
+        "encoding": {channel: {"field": "at", "type": "quantitative"}},
+    }
+
+
+_CONFIG: Spec = {
+    "background": "transparent",
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MUTED, "titleColor": MUTED, "titleFontWeight": "normal", "labelFontSize": 11,
+        "titleFontSize": 11, "domainColor": RULE, "tickColor": RULE, "gridColor": RULE, "gridOpacity": 0.6,
+        "labelOverlap": True, "titlePadding": 8, "tickSize": 4,
+    },
+    "legend": {"labelColor": INK, "labelFontSize": 11, "padding": 0, "offset": 6},
+}  # fmt: skip

@@ -1,0 +1,73 @@
+"""Figures: the charts that the findings can fill, each with a title and a sentence on reading it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from upshot.report import charts, timeline, words
+from upshot.report.charts import Spec
+from upshot.report.findings import Findings
+
+BAND = (
+    "Everybody exposed up to each day. The band holds at all days at once, so it is wider than an interval "
+    "made for one look. Dashed: worth shipping."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart with its title and how to read it."""
+
+    title: str
+    note: str
+    spec: Spec
+
+
+def figures(findings: Findings) -> tuple[Figure, ...]:
+    """Cumulative lift of each primary, distributions, exposures; only those that the evidence holds."""
+    return (*lifts(findings), *_distributions(findings), *_exposures(findings))
+
+
+def lifts(findings: Findings) -> Iterator[Figure]:
+    """The lift of each primary over time, drawn only when asked for."""
+    for metric in findings.evidence.metrics:
+        if metric.role != "primary":
+            continue
+        for variant in findings.challengers:
+            points = timeline.cumulative(findings, metric, variant)
+            if len(points) >= 2:
+                threshold = metric.sign * findings.plan.worth_shipping
+                name = words.plain(metric.name)
+                yield Figure(
+                    title=f"Lift of {name} so far" + _of(findings, variant),
+                    note=BAND,
+                    spec=charts.cumulative_lift(points, threshold, name),
+                )
+
+
+def _of(findings: Findings, variant: str) -> str:
+    return f", {words.plain(variant)}" if len(findings.challengers) > 1 else ""
+
+
+def _distributions(findings: Findings) -> Iterator[Figure]:
+    kinds = {metric.name: metric.kind for metric in findings.evidence.metrics}
+    for name, histogram in findings.evidence.histograms.items():
+        if kinds.get(name) not in words.SHARES and len(histogram.edges) > 2:
+            label = words.plain(name)
+            seen = [variant for variant in findings.evidence.variants if variant in histogram.counts]
+            yield Figure(
+                title=f"Distribution of {label}",
+                note="A difference in means can sit in the middle or in the tail: look where the lines part.",
+                spec=charts.distribution(histogram, seen, label),
+            )
+
+
+def _exposures(findings: Findings) -> Iterator[Figure]:
+    days = findings.evidence.days
+    if len(days) >= 2:
+        yield Figure(
+            title="New units by day",
+            note="Variants should grow side by side; a gap that opens is a failing assignment or a lost log.",
+            spec=charts.exposures(
+                {day: part.units for day, part in days.items()}, findings.evidence.variants
+            ),
+        )

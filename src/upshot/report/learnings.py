@@ -1,0 +1,131 @@
+"""Key learnings: what the numbers taught, one sentence each, the most certain first."""
+
+from collections.abc import Iterator
+
+from upshot.analysis.result import Comparison, MetricResult
+from upshot.report import rows, words
+from upshot.report.findings import Findings
+from upshot.report.rows import Row
+
+
+def learnings(findings: Findings) -> tuple[str, ...]:
+    """Sentences about goals, side effects, guardrails, segments, trend and data, in this order."""
+    told = (
+        *_goals(findings),
+        *_side_effects(findings),
+        *_guardrails(findings),
+        *_segments(findings),
+        *_fades(findings),
+        *_variance(findings),
+        *_data(findings),
+    )
+    return tuple(dict.fromkeys(words.sentence(line) for line in told))
+
+
+def _pairs(findings: Findings) -> Iterator[tuple[MetricResult, Comparison, Row]]:
+    for result in findings.analysis.metrics:
+        for comparison, row in zip(result.comparisons, rows.of_metrics(findings, [result]), strict=True):
+            yield result, comparison, row
+
+
+def _goals(findings: Findings) -> Iterator[str]:
+    for result, comparison, row in _pairs(findings):
+        if result.role == "primary":
+            yield _goal(findings, comparison, row)
+            if row.standing == "better" and comparison.shrunken_lift is not None:
+                expected = words.percent(comparison.shrunken_lift, 1, signed=True)
+                yield (
+                    f"Winners are overestimated: for {row.metric} expect about {expected} rather than "
+                    f"{row.lift} once {row.variant} is everywhere"
+                )
+
+
+def _goal(findings: Findings, comparison: Comparison, row: Row) -> str:
+    level = words.percent(findings.confidence)
+    if row.standing == "unknown":
+        return f"Nothing can be said about {row.metric} yet. {' '.join(row.missing)}"
+    if row.standing == "unclear":
+        return (
+            f"No difference in {row.metric} could be shown for {row.variant} ({row.control} → {row.value}, "
+            f"{row.lift}); {_ruled_out(findings, comparison, row)}"
+        )
+    way = "improved" if row.standing == "better" else "worsened"
+    change = f"from {row.control} to {row.value}: {row.lift}, {level} interval {row.interval}"
+    return f"{row.variant} {way} {row.metric} {change}"
+
+
+def _ruled_out(findings: Findings, comparison: Comparison, row: Row) -> str:
+    """Whether the effect that was looked for can still be there."""
+    low, high = comparison.lift_interval
+    metric = findings.metric(row.metric)
+    best = high if metric.better == "higher" else None if low is None else -low
+    wanted = words.percent(metric.sign * findings.plan.minimum_effect, signed=True)
+    if best is not None and best < findings.plan.minimum_effect:
+        return f"an effect of {wanted} is ruled out (interval {row.interval})"
+    return f"an effect of {wanted} is still possible (interval {row.interval})"
+
+
+def _side_effects(findings: Findings) -> Iterator[str]:
+    for result, _, row in _pairs(findings):
+        if result.role == "secondary" and row.standing in {"better", "worse"}:
+            over = f" over {row.tests} tests" if row.tests > 1 else ""
+            yield (
+                f"Beside the goals, {row.metric} became {row.standing} with {row.variant}: "
+                f"{row.lift} {row.interval}, {_adjusted(row)}{over}"
+            )
+
+
+def _adjusted(row: Row) -> str:
+    return f"p {row.p}" if row.p.startswith("<") else f"p = {row.p}"
+
+
+def _guardrails(findings: Findings) -> Iterator[str]:
+    found = [(row, row.guardrail) for _, _, row in _pairs(findings) if row.guardrail]
+    for state, says in (("harmed", "was harmed"), ("unproven", "is not proven safe")):
+        for row, guardrail in found:
+            if guardrail.state == state:
+                yield f"{row.metric} {says} with {row.variant}: {words.plain(guardrail.sentence)}"
+    safe = sorted({row.metric for row, guardrail in found if guardrail.state == "held"})
+    if safe:
+        yield f"Held, with proof: {words.listing(safe)}"
+
+
+def _segments(findings: Findings) -> Iterator[str]:
+    for column, values in findings.analysis.segments.items():
+        for value, part in values.items():
+            for row in rows.of_metrics(findings, part.metrics):
+                if row.standing in {"better", "worse"}:
+                    where = f"{words.plain(column)} = {words.plain(value)}"
+                    over = words.plural(row.tests, "test")
+                    yield (
+                        f"Among {where}, {row.variant} is {row.standing} on {row.metric}: "
+                        f"{row.lift} {row.interval} (exploratory, over {over})"
+                    )
+
+
+def _fades(findings: Findings) -> Iterator[str]:
+    for fade in findings.analysis.fades:
+        if fade.fading:
+            late = words.percent(fade.last_third_lift, 1, signed=True)
+            trend = words.p_phrase(fade.slope_p_value)
+            yield (
+                f"The effect of {words.plain(fade.variant)} on {words.plain(fade.metric)} fades: {late} in "
+                f"the last third of the days since exposure ({trend} for the trend)"
+            )
+
+
+def _variance(findings: Findings) -> Iterator[str]:
+    for _, comparison, row in _pairs(findings):
+        share = comparison.variance_reduction
+        if share is not None and share >= 0.01:
+            worth = words.number(1 / (1 - share), 1) if share < 1 else "many"
+            columns = words.listing([words.plain(c) for c in findings.metric(row.metric).covariates])
+            yield (
+                f"{columns or 'Covariates'} took {words.percent(share, 0)} off the variance of "
+                f"{row.metric}: as good as {worth} times the units"
+            )
+
+
+def _data(findings: Findings) -> Iterator[str]:
+    for check in findings.failing_checks():
+        yield f"{check.name.replace('_', ' ')}: {words.plain(check.detail)}"

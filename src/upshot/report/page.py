@@ -1,0 +1,125 @@
+"""One HTML file that holds a whole report: no script, no outside request, readable everywhere."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from upshot.report import charts, figures, rows, scale, sections, words
+from upshot.report.findings import Findings
+from upshot.report.learnings import learnings
+from upshot.report.next_steps import next_steps
+from upshot.report.rows import Row
+from upshot.report.scale import Scale
+
+ROLES = {"primary": "Primary", "secondary": "Secondary"}
+
+
+def html(findings: Findings) -> str:
+    """The report as one self-contained page; whatever people typed is escaped."""
+    drawn = [(figure, Markup(charts.to_svg(figure.spec))) for figure in figures.figures(findings)]  # noqa: S704 - drawn by us, serialised as XML
+    return render("report", findings, figures=drawn)
+
+
+def render(name: str, findings: Findings, **more: object) -> str:
+    """Fill a template of this package; it carries its own stylesheet and that one's hash."""
+    style = _style(name)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    known = _story(findings) | _tables(findings) | {"style": Markup(style), "style_hash": digest}  # noqa: S704 - our own file
+    return _environment().get_template(f"{name}.html").render(known | more)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("upshot.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"plain": words.plain, "sentence": words.sentence, "count": words.count}
+    environment.filters |= {
+        "signed": lambda v: words.percent(v, signed=True),
+        "at": lambda p: f"{100 * p:.2f}%",
+    }
+    return environment
+
+
+@cache
+def _style(name: str) -> str:
+    return (files("upshot.report") / "templates" / f"{name}.css").read_text("utf-8")
+
+
+def _story(findings: Findings) -> dict[str, Any]:
+    """What is told in words."""
+    return {
+        "findings": findings,
+        "verdict": findings.verdict,
+        "title": words.plain(findings.title),
+        "eyebrow": _eyebrow(findings),
+        "doubts": findings.failing_checks(),
+        "reasons": sections.reasons(findings),
+        "decision": sections.decision(findings),
+        "overview": sections.overview(findings),
+        "hypothesis": sections.hypothesis(findings),
+        "criteria": sections.success_criteria(findings),
+        "learnings": learnings(findings),
+        "steps": next_steps(findings),
+        "methods": sections.methods(findings),
+        "understood": [*findings.evidence.understood, *findings.analysis.notes],
+        "status_words": sections.STATUS,
+        "p_phrase": words.p_phrase,
+    }
+
+
+def _eyebrow(findings: Findings) -> str:
+    facts = dict(sections.overview(findings))
+    units = sum(findings.analysis.progress.units.values())
+    noun = rows.unit_noun(findings.analysis.unit)
+    period = facts["Period"] if facts["Period"] != "not recorded" else ""
+    parts = [findings.plan.id, findings.plan.name and findings.title, period, words.plural(units, noun)]
+    return " · ".join(words.plain(part) for part in parts if part)
+
+
+def _tables(findings: Findings) -> dict[str, Any]:
+    """Rows with the scale that they share."""
+    roles = {role: rows.of_role(findings, role) for role in ("primary", "secondary", "guardrail")}
+    everything = [row for group in roles.values() for row in group]
+    threshold = findings.plan.worth_shipping
+    return {
+        "all_rows": everything,
+        "groups": [(ROLES[role], roles[role], _family(roles[role])) for role in ROLES if roles[role]],
+        "guardrails": roles["guardrail"],
+        "threshold": threshold,
+        "ruler": scale.shared([(row.estimate, row.bounds) for row in everything], threshold),
+        "confidence": words.percent(findings.confidence),
+        "missing": dict.fromkeys(f"{row.metric}: {reason}" for row in everything for reason in row.missing),
+        "segments": [_segment(findings, column) for column in findings.analysis.segments],
+        "several": len(findings.challengers) > 1,
+    }
+
+
+def _family(group: Sequence[Row]) -> str:
+    tests = max(row.tests for row in group)
+    return f"p and intervals over {tests} tests" if tests > 1 else ""
+
+
+def _segment(findings: Findings, column: str) -> tuple[str, list[tuple[str, list[Row]]], Scale, int]:
+    """A column's values with their rows, the values with most units first."""
+    found = [
+        (
+            words.plain(value),
+            [row for row in rows.of_metrics(findings, part.metrics) if row.role == "primary"],
+        )
+        for value, part in findings.analysis.segments[column].items()
+    ]
+    found.sort(key=lambda pair: -sum(row.units for row in pair[1]))
+    everything = [row for _, group in found for row in group]
+    ruler = scale.shared([(row.estimate, row.bounds) for row in everything])
+    return words.plain(column), found, ruler, max((row.tests for row in everything), default=1)

@@ -1,0 +1,197 @@
+"""The sections of the documentation standard that are words, as values: what document and page both show."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from upshot.model.metric import Metric
+from upshot.model.plan import Plan
+from upshot.report import rows, words
+from upshot.report.findings import Findings
+
+Facts = list[tuple[str, str]]
+
+MONITORING = {
+    "fixed": "one look, at the planned end",
+    "group_sequential": "group sequential: the planned looks share the level",
+    "always_valid": "always valid: the level holds at every look",
+}
+FAMILIES = {
+    "holm": "Holm",
+    "bonferroni": "Bonferroni",
+    "benjamini_hochberg": "Benjamini-Hochberg",
+    "dunnett": "Dunnett",
+}
+POLICIES = {
+    "standard": "standard: better by enough to be worth it, and nothing that is protected is hurt",
+    "do_no_harm": "do no harm: ship when nothing is worse than its margin",
+    "superiority_with_guardrails": "superiority with guardrails: one goal better, every guardrail proven",
+}
+STATUS = {"pass": "passed", "warn": "look at it", "fail": "failed", "skipped": "skipped"}
+
+
+def overview(findings: Findings) -> Facts:
+    """Id, owner, unit, variants, duration, status."""
+    plan, progress = findings.plan, findings.analysis.progress
+    facts = [
+        ("Id", plan.id or "none (analysed without a registered experiment)"),
+        ("Owner", plan.owner),
+        ("Randomised by", rows.unit_noun(findings.analysis.unit)),
+        ("Variants", _variants(findings)),
+        ("Period", words.period(*_period(findings))),
+        ("Duration", words.duration(progress.days) if progress.days is not None else "not recorded"),
+        ("Status", status(findings)),
+    ]
+    return [(name, words.plain(text)) for name, text in facts if text]
+
+
+def _period(findings: Findings) -> tuple[date | None, date | None]:
+    days = findings.evidence.days
+    first, last = (min(days), max(days)) if days else (None, None)
+    return findings.plan.start or first, findings.analysis.look.day or findings.plan.end or last
+
+
+def _variants(findings: Findings) -> str:
+    units, split = findings.analysis.progress.units, findings.plan.split
+    noun = rows.unit_noun(findings.analysis.unit)
+    total = sum(split.values())
+
+    def say(name: str) -> str:
+        planned = f", {words.percent(split[name] / total)} planned" if total and name in split else ""
+        role = "control, " if name == findings.control else ""
+        return f"{name} ({role}{words.plural(units.get(name, 0), noun)}{planned})"
+
+    return "; ".join(say(name) for name in findings.evidence.variants)
+
+
+def status(findings: Findings) -> str:
+    """How far it is: complete, running with what is left, or before its first decision."""
+    progress, looks = findings.analysis.progress, findings.analysis.look.number
+    if findings.plan.final:
+        return "complete: the data are taken as final, because there is no plan"
+    if progress.maximum_reached:
+        return "complete: the maximum is reached"
+    done = f"{words.percent(progress.information, 0)} of the maximum at look {looks}"
+    if progress.days_left:
+        return f"running: {words.plural(progress.days_left, 'day')} to the planned end, {done}"
+    return f"running past its planned end, {done}" if progress.planned_reached else f"running, {done}"
+
+
+def hypothesis(findings: Findings) -> str:
+    """As it was written; without one, what the plan asks."""
+    if findings.plan.hypothesis:
+        return words.sentence(findings.plan.hypothesis)
+    goals = [_wish(metric, findings.plan) for metric in findings.plan.of_role("primary")]
+    what = words.listing([words.plain(name) for name in findings.challengers], "or")
+    return f"None was written down before the start. What was asked: does {what} {words.listing(goals)}?"
+
+
+def _wish(metric: Metric, plan: Plan) -> str:
+    verb = "raise" if metric.better == "higher" else "lower"
+    return f"{verb} {words.plain(metric.name)} by {words.percent(plan.minimum_effect)} or more"
+
+
+def success_criteria(findings: Findings) -> Facts:
+    """What was fixed before the start: goals, levels, runtime, sample, rule."""
+    plan = findings.plan
+    goals = [_goal(findings, metric) for metric in plan.of_role("primary")]
+    facts = [
+        ("Primary metric" + ("s" if len(goals) > 1 else ""), words.listing(goals)),
+        ("Worth shipping", f"from a lift of {words.percent(plan.worth_shipping)} on"),
+        ("Sized to see", f"a lift of {words.percent(plan.minimum_effect)}"),
+        ("Level", f"{words.percent(1 - plan.alpha)} confidence, {words.percent(plan.power)} power"),
+        ("Monitoring", MONITORING[findings.analysis.monitoring]),
+        ("Runtime", _runtime(plan)),
+        ("Sample", _sample(plan)),
+        ("Guardrails", "; ".join(map(_protection, plan.of_role("guardrail")))),
+        ("Several tests", _family(findings)),
+        ("Rule", POLICIES[plan.policy]),
+    ]  # fmt: skip
+    return [(name, text) for name, text in facts if text]
+
+
+def _goal(findings: Findings, metric: Metric) -> str:
+    about = rows.about(findings.metric(metric.name), findings.analysis.unit)
+    return f"{words.plain(metric.name)} ({about}, {metric.better} is better)"
+
+
+def _runtime(plan: Plan) -> str:
+    if plan.final:
+        return ""
+    return f"at least {words.duration(plan.minimum_days)}, at most {words.duration(plan.maximum_days)}"
+
+
+def _sample(plan: Plan) -> str:
+    floor = f"at least {words.count(plan.floor)} a variant before any benefit is claimed"
+    planned = f"{words.count(plan.planned_units)} a variant planned; " if plan.planned_units else ""
+    return planned + floor
+
+
+def _protection(metric: Metric) -> str:
+    """What a guardrail is held against."""
+    say = words.percent if metric.kind in words.SHARES else words.number
+    name = words.plain(metric.name)
+    if metric.maximum is not None:
+        return f"{name} at most {say(metric.maximum)}"
+    if metric.minimum is not None:
+        return f"{name} at least {say(metric.minimum)}"
+    return f"{name} not worse than control" + (
+        f" by more than {words.percent(metric.margin)}" if metric.margin else ""
+    )
+
+
+def _family(findings: Findings) -> str:
+    tests = len(findings.plan.of_role("primary")) * len(findings.challengers)
+    return f"{FAMILIES[findings.plan.family]} over {tests} tests of the primary metrics" if tests > 1 else ""
+
+
+def outcome(findings: Findings) -> str:
+    """The winner, or that there is none, in one sentence."""
+    verdict = findings.verdict
+    if verdict.winner:
+        return f"Winner: {words.plain(verdict.winner)}."
+    better = {row.variant for row in rows.of_role(findings, "primary") if row.standing == "better"}
+    if better:
+        return f"No winner is declared, though {words.listing(sorted(better))} is better on a primary metric."
+    return "No winner: no variant is better than control on a primary metric."
+
+
+def decision(findings: Findings) -> str:
+    """The verdict as a recommendation with the row of the rule that gave it."""
+    verdict, plan = findings.verdict, findings.plan
+    cause = verdict.cause.replace("_", " ")
+    table = sorted({one.row for one in verdict.variants})
+    met = f", row {words.listing([str(n) for n in table])} of the decision table" if table else ""
+    rule = f"by the {plan.policy.replace('_', ' ')} rule{met}"
+    return f"{verdict.verdict} ({cause}), {rule}. {words.sentence(verdict.headline)}"
+
+
+def reasons(findings: Findings) -> tuple[str, ...]:
+    """Why, one sentence each; with several variants each variant's own sentences follow."""
+    verdict = findings.verdict
+    lines = [words.sentence(reason) for reason in verdict.reasons]
+    for one in verdict.variants if len(verdict.variants) > 1 else ():
+        said = " ".join(words.sentence(text) for text in (one.headline, *one.reasons))
+        lines.append(f"{words.plain(one.variant)}: {one.verdict}. {said}")
+    return tuple(dict.fromkeys(lines))
+
+
+def methods(findings: Findings) -> Facts:
+    """How each number was made; what covariates and caps did to it."""
+    told: Facts = []
+    for result in findings.analysis.metrics:
+        metric = findings.metric(result.name)
+        ways = dict.fromkeys(words.plain(c.method) for c in result.comparisons if c.method)
+        parts = [*ways, *_treatment(metric, [result.variants[name].capped_units for name in result.variants])]
+        told.append((words.plain(result.name), "; ".join(parts)))
+    return told
+
+
+def _treatment(metric: Metric, capped: Sequence[int]) -> list[str]:
+    lines = []
+    if metric.covariates:
+        lines.append(f"adjusted for {words.listing([words.plain(c) for c in metric.covariates])}")
+    if metric.cap is not None:
+        lines.append(
+            f"capped at the {words.percent(metric.cap)} quantile ({words.plural(sum(capped), 'unit')})"
+        )
+    return lines

@@ -1,0 +1,261 @@
+"""The terminal's summary: the verdict first, then what makes it doubtful, then the numbers.
+
+Everything reads without colour, from 80 columns on; colour only repeats what a word says.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from upshot.analysis.result import Check
+from upshot.report import rows, scale, words
+from upshot.report.findings import Findings
+from upshot.report.rows import Row, Standing
+from upshot.report.scale import Scale
+
+STYLES: dict[Standing, str] = {
+    "better": "bold green",
+    "held": "green",
+    "worse": "bold red",
+    "harmed": "bold red",
+    "unproven": "yellow",
+    "unclear": "",
+    "unknown": "dim",
+}
+VERDICT_STYLES = {
+    "SHIP": "bold black on green",
+    "KILL": "bold white on red",
+    "INVESTIGATE": "bold black on yellow",
+    "DISCUSS": "bold black on yellow",
+    "EXTEND": "bold black on cyan",
+    "ITERATE": "bold black on cyan",
+    "CONTINUE": "bold white on blue",
+}
+ROLE_TITLES = {"primary": "Primary", "secondary": "Secondary", "guardrail": "Guardrails"}
+SHORT: dict[Standing, str] = {"unclear": "unclear", "unknown": "unknown"}
+SEGMENT_LIMIT = 12
+
+
+class Summary:
+    """A summary that fits itself to the console that prints it."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield summary(self.findings, options.max_width)
+
+
+def summary(findings: Findings, width: int = 80) -> Group:
+    """The whole summary at a width: what was read, verdict, checks, results, segments."""
+    return Group(*_blocks(findings, width))
+
+
+def _blocks(findings: Findings, width: int) -> Iterator[RenderableType]:
+    yield from _understood(findings)
+    yield from _verdict(findings)
+    yield from _checks(findings)
+    yield from _results(findings, width)
+    yield from _segments(findings, width)
+    yield Text("")
+
+
+def _understood(findings: Findings) -> Iterator[RenderableType]:
+    for line in (*findings.evidence.understood, *findings.analysis.notes):
+        yield _bullet(words.sentence(line), mark="·", style="dim")
+
+
+def _verdict(findings: Findings) -> Iterator[RenderableType]:
+    verdict = findings.verdict
+    badge = Text(f" {verdict.verdict} ", style=VERDICT_STYLES[verdict.verdict])
+    yield Text("")
+    yield Text.assemble(badge, "  ", (words.plain(verdict.headline), "bold"))
+    yield Text("")
+    for reason in verdict.reasons:
+        yield _bullet(words.plain(reason))
+    if verdict.would_change:
+        yield _bullet(f"What would change it: {words.plain(verdict.would_change)}", mark="→")
+
+
+def _bullet(text: str, mark: str = "•", style: str = "") -> RenderableType:
+    """A paragraph that hangs from its mark."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=2, justify="right")
+    grid.add_column(ratio=1)
+    grid.add_row(Text(mark, style=style), Text(text, style=style))
+    return grid
+
+
+def _checks(findings: Findings) -> Iterator[RenderableType]:
+    tally = _tally(findings.analysis.checks)
+    if not tally:
+        return
+    yield _heading("Checks", tally)
+    for check in findings.failing_checks():
+        mark, style = ("FAIL", "bold red") if check.status == "fail" else ("WARN", "yellow")
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=5, justify="right")
+        grid.add_column(ratio=1)
+        name = check.name.replace("_", " ")
+        body = " ".join(words.sentence(t) for t in (check.detail, check.mend) if t)
+        grid.add_row(Text(mark, style=style), Text.assemble((f"{name}: ", "bold"), body))
+        yield grid
+
+
+def _tally(checks: Sequence[Check]) -> str:
+    names = {"fail": "failed", "warn": "to look at", "pass": "passed", "skipped": "skipped"}
+    totals = {status: sum(check.status == status for check in checks) for status in names}
+    return ", ".join(f"{totals[status]} {name}" for status, name in names.items() if totals[status])
+
+
+def _heading(title: str, note: str = "") -> RenderableType:
+    return Padding(
+        Text.assemble((title, "bold underline"), (f"  {note}" if note else "", "dim")), (1, 0, 0, 0)
+    )
+
+
+def _results(findings: Findings, width: int) -> Iterator[RenderableType]:
+    by_role = {role: rows.of_role(findings, role) for role in ("primary", "secondary", "guardrail")}
+    everything = [row for group in by_role.values() for row in group]
+    ruler = scale.shared([(row.estimate, row.bounds) for row in everything], findings.plan.worth_shipping)
+    for role, group in by_role.items():
+        if group:
+            yield _heading(ROLE_TITLES[role], _family(findings, group))
+            yield _table(findings, group, ruler, width)
+            yield from (_bullet(words.sentence(row.guardrail.sentence)) for row in group if row.guardrail)
+    for line in dict.fromkeys(f"{row.metric}: {reason}" for row in everything for reason in row.missing):
+        yield _bullet(line, style="dim")
+
+
+def _family(findings: Findings, group: Sequence[Row]) -> str:
+    """What the numbers of a table are adjusted for."""
+    if group[0].role == "guardrail":
+        return "held = proven within its limit"
+    tests = max(row.tests for row in group)
+    level = f"{words.percent(findings.confidence)} intervals"
+    return f"{level}, p and intervals over {tests} tests" if tests > 1 else level
+
+
+def _table(findings: Findings, group: Sequence[Row], ruler: Scale, width: int) -> RenderableType:
+    several = len(findings.challengers) > 1
+    bar = max(15, min(41, width - 65))
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
+    table.add_column("", ratio=1, min_width=12, overflow="fold")
+    table.add_column(words.plain(findings.control), justify="right", max_width=11)
+    table.add_column(
+        "variant" if several else words.plain(findings.challengers[0]), justify="right", max_width=11
+    )
+    table.add_column("lift", justify="right", no_wrap=True, max_width=18)
+    table.add_column(_ruler(ruler, bar), no_wrap=True, width=bar)
+    table.add_column("" if group[0].role == "guardrail" else "p", justify="right", width=10)
+    for row in group:
+        _add(table, row, ruler, bar, several=several)
+    return table
+
+
+def _add(table: Table, row: Row, ruler: Scale, bar: int, *, several: bool) -> None:
+    style = STYLES[row.standing]
+    about = row.variant if several else row.about
+    wish = "\nlower is better" if row.better == "lower" else ""
+    word = SHORT.get(row.standing, row.word)
+    outcome = Text.assemble(*([] if row.guardrail else [row.p, "\n"]), (word, style))
+    table.add_row(
+        Text.assemble((row.metric, "bold"), "\n", (about + wish, "" if several else "dim")),
+        Text.assemble(row.control, "\n", (words.count(row.control_units), "dim")),
+        Text.assemble(row.value, "\n", (words.count(row.units), "dim")),
+        Text.assemble((row.lift, style or "bold"), "\n", (row.interval, "dim")),
+        draw(row.estimate, *row.bounds, ruler, bar, style),
+        outcome,
+    )
+
+
+def _ruler(ruler: Scale, width: int) -> Text:
+    """The ends of the scale and its zero."""
+    cells = [" "] * width
+    ends = [(ruler.low, 0), (ruler.high, width)]
+    labels = [(words.percent(v, signed=True), at) for v, at in ends if v]
+    for label, at in labels:
+        start = 0 if at == 0 else width - len(label)
+        cells[start : start + len(label)] = label
+    zero = _cell(ruler.position(0), width)
+    if set(cells[max(0, zero - 1) : zero + 2]) == {" "} or zero in {0, width - 1}:
+        cells[zero] = "0"
+    return Text("".join(cells))
+
+
+def _cell(position: float, width: int) -> int:
+    return round(position * (width - 1))
+
+
+def draw(
+    estimate: float | None, low: float | None, high: float | None, ruler: Scale, width: int, style: str = ""
+) -> Text:
+    """A bar for an interval: ends, point and zero; an arrow where it goes on beyond the scale.
+
+    >>> from upshot.report.scale import Scale
+    >>> draw(0.05, 0.02, 0.08, Scale(-0.1, 0.1, 0.05), 21).plain
+    '          │ ├──●──┤  '
+    >>> draw(0.05, -0.02, None, Scale(-0.1, 0.1, 0.05), 21).plain
+    '        ├─┼────●────→'
+    """
+    cells = [" "] * width
+    zero = _cell(ruler.position(0), width)
+    cells[zero] = "│"
+    if estimate is None:
+        return Text("".join(cells), style="dim")
+    left = 0 if low is None else _cell(ruler.position(low), width)
+    right = width - 1 if high is None else _cell(ruler.position(high), width)
+    for i in range(left, right + 1):
+        cells[i] = "┼" if i == zero else "─"
+    cells[left] = "├" if low is not None and ruler.holds(low) else "←"
+    cells[right] = "┤" if high is not None and ruler.holds(high) else "→"
+    if ruler.holds(estimate):
+        cells[_cell(ruler.position(estimate), width)] = "●"
+    return Text("".join(cells), style=style)
+
+
+def _segments(findings: Findings, width: int) -> Iterator[RenderableType]:
+    for column, values in findings.analysis.segments.items():
+        found = [
+            (value, row) for value, part in values.items() for row in rows.of_metrics(findings, part.metrics)
+        ]
+        primary = [(value, row) for value, row in found if row.role == "primary"]
+        if not primary:
+            continue
+        primary.sort(key=lambda pair: -pair[1].units - pair[1].control_units)
+        shown = primary[:SEGMENT_LIMIT]
+        ruler = scale.shared([(row.estimate, row.bounds) for _, row in shown])
+        note = f"exploratory, over {max(row.tests for _, row in primary)} tests"
+        yield _heading(f"By {words.plain(column)}", note)
+        yield _segment_table(findings, shown, ruler, width)
+        if len(primary) > len(shown):
+            yield _bullet(f"{len(primary) - len(shown)} more in the report and in --json", style="dim")
+
+
+def _segment_table(
+    findings: Findings, shown: Sequence[tuple[str, Row]], ruler: Scale, width: int
+) -> RenderableType:
+    bar = max(15, min(41, width - 65))
+    several = len(findings.plan.of_role("primary")) * len(findings.challengers) > 1
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
+    table.add_column("", ratio=1, overflow="fold")
+    table.add_column("units", justify="right", no_wrap=True)
+    table.add_column("lift", justify="right", no_wrap=True)
+    table.add_column(_ruler(ruler, bar), no_wrap=True, width=bar)
+    table.add_column("", min_width=8, max_width=13)
+    for value, row in shown:
+        name = " · ".join([words.plain(value), *([row.metric, row.variant] if several else [])])
+        units = words.count(row.units + row.control_units)
+        style = STYLES[row.standing]
+        bar_text = draw(row.estimate, *row.bounds, ruler, bar, style)
+        table.add_row(
+            name,
+            units,
+            f"{row.lift} {row.interval}",
+            bar_text,
+            Text(SHORT.get(row.standing, row.word), style=style),
+        )
+    return table
