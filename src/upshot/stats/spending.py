@@ -75,12 +75,14 @@ def _gain(before: float, time: float, level: FloatArray, spending: Spending) -> 
 def _solve_bounds(walk: Walk, time: float, step: FloatArray) -> FloatArray:
     """The scores b with P(still in, |S| > b) = step, by Newton's method on the logarithm of a concave tail.
 
-    It starts at the bound that ignores the looks before, which is beyond the solution, so each iteration
-    falls towards it.
+    It starts beyond the solution, so each iteration falls towards it: at the bound that ignores the looks
+    before, or at the one for which all paths left were at the edge, whichever is nearer.
     """
     usable = step > SMALLEST * 1e8
     target = np.where(usable, step, 1e-3)
-    score = -ndtri(target / 2) * math.sqrt(time)
+    alone = -ndtri(target / 2) * math.sqrt(time)
+    left = np.minimum(target / 4 / walk.mass.sum(axis=-1), 0.5)
+    score = np.minimum(alone, walk.nodes[..., -1] - ndtri(left) * math.sqrt(time - walk.time))
     for _ in range(40):
         tail = 2 * (above(walk, time, score) + below(walk, time, -score))
         points = np.stack([score, -score], axis=-1)
@@ -108,8 +110,8 @@ def level_of(
     limits = np.minimum.accumulate(look.bounds[::-1])[::-1]  # a level is met if a smaller one is
     at = np.searchsorted(limits, scores, side="right") - 1
     here, after = np.clip(at, 0, None), np.clip(at + 1, None, len(levels) - 1)
-    gap = limits[after] - limits[here]
     with np.errstate(invalid="ignore", divide="ignore"):
+        gap = limits[after] - limits[here]
         share = np.where(np.isfinite(gap) & (gap > 0), (scores - limits[here]) / gap, 0.0)
     normal = -ndtri(alphas / 2)
     level = 2 * ndtr(-(normal[here] + share * (normal[after] - normal[here])))
