@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from upshot.model.metric import Metric
 from upshot.stats.clusters import ClusterTotals
 from upshot.stats.moments import Moments
 from upshot.stats.quantiles import QuantileSample
-
-from upshot.model.metric import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
