@@ -31,10 +31,17 @@ def test_a_single_interval_always_fits(intervals: list[tuple[float, tuple[float,
 
 
 def test_one_wide_interval_does_not_squeeze_the_others() -> None:
-    narrow = (0.02, (0.01, 0.03))
-    ruler = scale.shared([narrow, narrow, (0.1, (-3.0, 4.0))])
+    ruler = scale.shared([(0.02, (0.01, 0.03))], [(0.015, (0.0, 0.04)), (0.1, (-3.0, 4.0))])
+    assert ruler.holds(0.04)
     assert ruler.high < 0.1
-    assert not ruler.holds(4.0)
+
+
+@given(st.lists(BOUNDED, min_size=1, max_size=4), st.lists(BOUNDED, max_size=4))
+def test_the_lead_always_fits(
+    lead: list[tuple[float, tuple[float, float]]], others: list[tuple[float, tuple[float, float]]]
+) -> None:
+    ruler = scale.shared(lead, others)
+    assert all(ruler.holds(end) for _, bounds in lead for end in bounds)
 
 
 def test_ends_that_do_not_exist_set_nothing() -> None:
@@ -44,5 +51,5 @@ def test_ends_that_do_not_exist_set_nothing() -> None:
 
 
 def test_a_threshold_far_off_does_not_set_the_scale() -> None:
-    assert scale.shared([(0.001, (0.0005, 0.0015))], 0.5).high < 0.01
-    assert scale.shared([(0.02, (0.01, 0.03))], 0.05).holds(0.05)
+    assert scale.shared([(0.001, (0.0005, 0.0015))], also=[0.5]).high < 0.01
+    assert scale.shared([(0.02, (0.01, 0.03))], also=[0.05]).holds(0.05)

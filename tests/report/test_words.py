@@ -62,9 +62,9 @@ def test_an_interval_that_excludes_zero_does_so_in_print(ends: list[float], rela
 
 
 def test_an_end_that_does_not_exist_is_said_in_words() -> None:
-    assert words.with_interval(0.4, (0.02, None), relative=True)[1] == "above +2%, no upper end"
-    assert words.with_interval(0.4, (None, 0.02), relative=True)[1] == "below +2%, no lower end"
-    assert words.with_interval(None, (None, None), relative=True) == ("–", "no interval")
+    assert words.with_interval(0.4, (0.02, None), relative=True)[1] == "above +2.0%, no upper end"
+    assert words.with_interval(0.4, (None, 0.02), relative=True)[1] == "below +2.0%, no lower end"
+    assert words.with_interval(None, (None, None), relative=True) == ("–", "no bounds")
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=2, max_size=4))

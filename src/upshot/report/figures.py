@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from upshot.report import charts, timeline, words
+from upshot.report import charts, rows, timeline, words
 from upshot.report.charts import Spec
 from upshot.report.findings import Findings
 
 BAND = (
     "Everybody exposed up to each day. The band holds at all days at once, so it is wider than an interval "
-    "made for one look. Dashed: worth shipping."
+    "made for one look."
 )
 
 
@@ -29,18 +29,18 @@ def figures(findings: Findings) -> tuple[Figure, ...]:
 
 def lifts(findings: Findings) -> Iterator[Figure]:
     """The lift of each primary over time, drawn only when asked for."""
+    bar = {1 if value > 0 else -1: value for value in rows.bars(findings)}
     for metric in findings.evidence.metrics:
         if metric.role != "primary":
             continue
         for variant in findings.challengers:
             points = timeline.cumulative(findings, metric, variant)
             if len(points) >= 2:
-                threshold = metric.sign * findings.plan.worth_shipping
                 name = words.plain(metric.name)
                 yield Figure(
                     title=f"Lift of {name} so far" + _of(findings, variant),
-                    note=BAND,
-                    spec=charts.cumulative_lift(points, threshold, name),
+                    note=BAND + (" Dashed: worth shipping." if bar else ""),
+                    spec=charts.cumulative_lift(points, bar.get(metric.sign), name),
                 )
 
 

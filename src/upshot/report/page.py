@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from upshot.report import charts, figures, rows, scale, sections, words
+from upshot.report import charts, figures, rows, sections, words
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
 from upshot.report.next_steps import next_steps
@@ -91,13 +91,12 @@ def _tables(findings: Findings) -> dict[str, Any]:
     """Rows with the scale that they share."""
     roles = {role: rows.of_role(findings, role) for role in ("primary", "secondary", "guardrail")}
     everything = [row for group in roles.values() for row in group]
-    threshold = findings.plan.worth_shipping
     return {
         "all_rows": everything,
         "groups": [(ROLES[role], roles[role], _family(roles[role])) for role in ROLES if roles[role]],
         "guardrails": roles["guardrail"],
-        "threshold": threshold,
-        "ruler": scale.shared([(row.estimate, row.bounds) for row in everything], threshold),
+        "threshold": {bar > 0: bar for bar in rows.bars(findings)},
+        "ruler": rows.ruler(findings, everything),
         "confidence": words.percent(findings.confidence),
         "missing": dict.fromkeys(f"{row.metric}: {reason}" for row in everything for reason in row.missing),
         "segments": [_segment(findings, column) for column in findings.analysis.segments],
@@ -121,5 +120,5 @@ def _segment(findings: Findings, column: str) -> tuple[str, list[tuple[str, list
     ]
     found.sort(key=lambda pair: -sum(row.units for row in pair[1]))
     everything = [row for _, group in found for row in group]
-    ruler = scale.shared([(row.estimate, row.bounds) for row in everything])
+    ruler = rows.ruler(findings, everything)
     return words.plain(column), found, ruler, max((row.tests for row in everything), default=1)

@@ -1,13 +1,14 @@
 """Rows: one comparison each, as every table of a report shows it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from upshot.analysis.result import Bounds, Comparison, Guardrail, MetricResult
 from upshot.model.metric import Better, Metric, Role
-from upshot.report import words
+from upshot.report import scale, words
 from upshot.report.findings import Findings
+from upshot.report.scale import Scale
 
 Standing = Literal["better", "worse", "unclear", "unknown", "harmed", "held", "unproven"]
 
@@ -119,6 +120,21 @@ def _row(findings: Findings, result: MetricResult, comparison: Comparison) -> Ro
         missing=tuple(dict.fromkeys(words.sentence(r) for r in comparison.reasons.values())),
         guardrail=comparison.guardrail,
     )
+
+
+def ruler(findings: Findings, shown: Sequence[Row]) -> Scale:
+    """The scale that some rows share: the primary metrics lead."""
+    lead = [(row.estimate, row.bounds) for row in shown if row.role == "primary"]
+    others = [(row.estimate, row.bounds) for row in shown if row.role != "primary"]
+    return scale.shared(lead, others, also=bars(findings))
+
+
+def bars(findings: Findings) -> tuple[float, ...]:
+    """The lifts that are worth shipping, where the rule asks for one: up, down, or both."""
+    if findings.plan.purpose == "aa" or findings.plan.policy == "do_no_harm":
+        return ()
+    signs = sorted({metric.sign for metric in findings.plan.of_role("primary")})
+    return tuple(sign * findings.plan.worth_shipping for sign in signs)
 
 
 def standing(result: MetricResult, comparison: Comparison) -> Standing:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from upshot.analysis.result import Bounds
 
-CROWDED = 4.0  # an interval this many times as wide as the median one is cut off and drawn with an arrow
+CROWDED = 2.5  # what lies this many times as far off as the lead is cut off, and drawn with an arrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +39,38 @@ class Scale:
         return tuple(round(i * self.step, 12) for i in range(first, last + 1))
 
 
-def shared(intervals: Sequence[tuple[float | None, Bounds]], *also: float) -> Scale:
+Drawn = tuple[float | None, Bounds]
+
+
+def shared(lead: Sequence[Drawn], others: Sequence[Drawn] = (), also: Sequence[float] = ()) -> Scale:
     """A scale for estimates with their intervals, with round ends.
 
-    Intervals far wider than the median one do not set it, nor do ends that do not exist, nor values in
-    ``also`` (a ship threshold) that lie far off.
+    The lead (primary metrics) always fits. Other intervals fit unless they are far wider than the lead or
+    lie far off, and so do the values in ``also`` (a ship threshold). Ends that do not exist set nothing.
 
     >>> shared([(0.05, (0.01, 0.09))]), shared([])
     (Scale(low=-0.05, high=0.1, step=0.05), Scale(low=-0.1, high=0.1, step=0.05))
     """
-    ends = _ends(intervals)
-    if not ends:
+    ends = _ends(lead) or _ends(others)
+    if not any(ends):
         return Scale(-0.1, 0.1, 0.05)
-    values = [0.0, *ends, *(v for v in also if abs(v) <= CROWDED * max(map(abs, ends)))]
+    reach = CROWDED * max(map(abs, ends))
+    near = [end for drawn in others for end in _ends([drawn]) if all(abs(e) <= reach for e in _ends([drawn]))]
+    values = [0.0, *ends, *near, *(value for value in also if abs(value) <= reach)]
     low, high = min(values), max(values)
-    if low == high:
-        low, high = -0.1, 0.1
     margin = 0.03 * (high - low)
-    low, high = low - margin, high + margin
     step = _round_step((high - low) / 4)
-    return Scale(step * (math.floor(low / step + 1e-9)), step * (math.ceil(high / step - 1e-9)), step)
+    return Scale(step * math.floor((low - margin) / step), step * math.ceil((high + margin) / step), step)
 
 
-def _ends(intervals: Sequence[tuple[float | None, Bounds]]) -> list[float]:
-    """The ends that should be on the scale."""
-    bounded = [(low, high) for _, (low, high) in intervals if low is not None and high is not None]
-    widths = sorted(high - low for low, high in bounded)
-    limit = CROWDED * widths[(len(widths) - 1) // 2] if widths else math.inf
-    ends = [end for low, high in bounded if high - low <= limit for end in (low, high)]
-    return ends or [end for value, bounds in intervals for end in (value, *bounds) if end is not None]
+def _ends(drawn: Sequence[Drawn]) -> list[float]:
+    """Both ends of every interval that has two, and else whatever numbers there are."""
+    return [
+        end
+        for value, bounds in drawn
+        for end in (bounds if None not in bounds else (value, *bounds))
+        if end is not None
+    ]
 
 
 def _round_step(size: float) -> float:

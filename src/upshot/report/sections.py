@@ -96,7 +96,7 @@ def success_criteria(findings: Findings) -> Facts:
     goals = [_goal(findings, metric) for metric in plan.of_role("primary")]
     facts = [
         ("Primary metric" + ("s" if len(goals) > 1 else ""), words.listing(goals)),
-        ("Worth shipping", f"from a lift of {words.percent(plan.worth_shipping)} on"),
+        ("Worth shipping", f"from a lift of {words.percent(plan.worth_shipping)} on" if rows.bars(findings) else ""),
         ("Sized to see", f"a lift of {words.percent(plan.minimum_effect)}"),
         ("Level", f"{words.percent(1 - plan.alpha)} confidence, {words.percent(plan.power)} power"),
         ("Monitoring", MONITORING[findings.analysis.monitoring]),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upshot.analysis.result import Check
-from upshot.report import rows, scale, words
+from upshot.report import rows, words
 from upshot.report.findings import Findings
 from upshot.report.rows import Row, Standing
 from upshot.report.scale import Scale
@@ -120,7 +120,7 @@ def _heading(title: str, note: str = "") -> RenderableType:
 def _results(findings: Findings, width: int) -> Iterator[RenderableType]:
     by_role = {role: rows.of_role(findings, role) for role in ("primary", "secondary", "guardrail")}
     everything = [row for group in by_role.values() for row in group]
-    ruler = scale.shared([(row.estimate, row.bounds) for row in everything], findings.plan.worth_shipping)
+    ruler = rows.ruler(findings, everything)
     for role, group in by_role.items():
         if group:
             yield _heading(ROLE_TITLES[role], _family(findings, group))
@@ -227,7 +227,7 @@ def _segments(findings: Findings, width: int) -> Iterator[RenderableType]:
             continue
         primary.sort(key=lambda pair: -pair[1].units - pair[1].control_units)
         shown = primary[:SEGMENT_LIMIT]
-        ruler = scale.shared([(row.estimate, row.bounds) for _, row in shown])
+        ruler = rows.ruler(findings, [row for _, row in shown])
         note = f"exploratory, over {max(row.tests for _, row in primary)} tests"
         yield _heading(f"By {words.plain(column)}", note)
         yield _segment_table(findings, shown, ruler, width)

@@ -84,10 +84,10 @@ def amounts(values: Sequence[float | None], kind: Kind) -> tuple[str, ...]:
     return tuple("–" if v is None else _fixed(factor * v, decimals) + unit for v in values)
 
 
-def _shared_decimals(values: Iterable[float], width: float | None) -> int:
+def _shared_decimals(values: Iterable[float], width: float | None, least: int) -> int:
     """Two significant digits of the interval's width, and more where an end would round to a false zero."""
     scale = width or max((abs(v) for v in values if v), default=1.0)
-    decimals = max(0, min(6, 1 - _magnitude(scale)))
+    decimals = max(least if scale < 100 else 0, min(6, 1 - _magnitude(scale)))
     while decimals < 6 and any(v and not round(v, decimals) for v in values):
         decimals += 1
     return decimals
@@ -107,7 +107,7 @@ def with_interval(
     factor, unit = (100, "%") if relative else (100, " pp") if kind in SHARES else (1, "")
     known = [factor * v for v in (value, low, high) if v is not None]
     width = factor * (high - low) if low is not None and high is not None else None
-    decimals = _shared_decimals(known, width)
+    decimals = _shared_decimals(known, width, least=1 if relative else 0)
 
     def say(v: float) -> str:
         return _fixed(factor * v, decimals, signed=True) + unit
@@ -119,7 +119,7 @@ def with_interval(
 
 def _bounds(low: str | None, high: str | None) -> str:
     if low is None and high is None:
-        return "no interval"
+        return "no bounds"
     if high is None:
         return f"above {low}, no upper end"
     return f"below {high}, no lower end" if low is None else f"[{low}, {high}]"
