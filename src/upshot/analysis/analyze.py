@@ -41,7 +41,13 @@ class _Measured:
     tested: tuple[Tested, ...]
 
 
-def analyze(plan: Plan, evidence: Evidence, looks: Sequence[Look] = (), day: date | None = None) -> Analysis:
+def analyze(
+    plan: Plan,
+    evidence: Evidence,
+    looks: Sequence[Look] = (),
+    day: date | None = None,
+    closing: bool = True,
+) -> Analysis:
     """What the plan and the evidence say.
 
     Args:
@@ -49,6 +55,8 @@ def analyze(plan: Plan, evidence: Evidence, looks: Sequence[Look] = (), day: dat
         evidence: what is known of the data now.
         looks: all looks before this one, oldest first; under monitoring they carry the running p-values.
         day: today, where the calendar matters; None: the last day of first exposure, if known.
+        closing: whether to give end-of-test answers at the maximum; no verdict needs them, and a simulation
+            of thousands of worlds can spare their cost.
 
     Returns:
         The analysis; its ``look`` belongs at the end of ``looks`` next time.
@@ -62,7 +70,7 @@ def analyze(plan: Plan, evidence: Evidence, looks: Sequence[Look] = (), day: dat
     measured = _measure(evidence, evidence.total, monitor)
     primary = next((one.estimates for one in measured if one.metric.role == "primary"), None)
     progress = progress_of(plan, units, days, plan.start or first, primary)
-    results, pasts = _results(plan, measured, monitor, progress)
+    results, pasts = _results(plan, measured, monitor, progress, closing)
     return Analysis(
         unit=evidence.unit,
         control=evidence.control,
@@ -115,7 +123,7 @@ def _ripe(samples: Mapping[str, Sample], control: str, variant: str) -> bool:
 
 
 def _results(
-    plan: Plan, measured: Sequence[_Measured], monitor: Monitor, progress: Progress
+    plan: Plan, measured: Sequence[_Measured], monitor: Monitor, progress: Progress, closing: bool
 ) -> tuple[tuple[MetricResult, ...], dict[tuple[str, str], PastComparison]]:
     """The metrics with their families, and what the next look must know of them."""
     guarded = {
@@ -134,7 +142,7 @@ def _results(
         tested = [test for one in measured if one.metric.role == role for test in one.tested]
         for test, comparison in zip(tested, comparisons_of(tested, family, monitor), strict=True):
             comparisons[test.metric, test.variant] = comparison
-    finish = _finisher(plan, measured, monitor, progress)
+    finish = _finisher(plan, measured, monitor, progress, closing)
     results = tuple(_result(one, comparisons, finish) for one in measured)
     results = tuple(_with_guardrails(result, guarded) for result in results)
     pasts = {
@@ -175,7 +183,9 @@ def _watch(
 Finisher = Callable[[Metric, Tested, Comparison], Comparison]
 
 
-def _finisher(plan: Plan, measured: Sequence[_Measured], monitor: Monitor, progress: Progress) -> Finisher:
+def _finisher(
+    plan: Plan, measured: Sequence[_Measured], monitor: Monitor, progress: Progress, closing: bool
+) -> Finisher:
     """What is added to a comparison once its family is known: harm, belief, end-of-test answers."""
     judged = sum(len(one.tested) for one in measured if one.metric.role == "primary")
     level = plan.harm_alpha / max(judged, 1)
@@ -185,7 +195,8 @@ def _finisher(plan: Plan, measured: Sequence[_Measured], monitor: Monitor, progr
         if metric.role == "primary":
             harmed = tested.harm_p_value <= level and tested.harm_p_value < 1
             result = replace(result, harm=harmed)
-        return _closed(result, tested, monitor) if progress.maximum_reached else result
+        last = closing and progress.maximum_reached and metric.role != "guardrail"
+        return _closed(result, tested, monitor) if last else result
 
     return finish
 

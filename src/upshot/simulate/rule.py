@@ -76,7 +76,7 @@ def follow(plan: Plan, world: World, rng: np.random.Generator, whole: bool = Fal
     ending: Ending | None = None
     harmed, always = False, True
     for number, (day, evidence) in enumerate(evidences(world, plan, rng), start=1):
-        analysis = analyze(plan, evidence, looks, day)
+        analysis = analyze(plan, evidence, looks, day, closing=False)
         looks = (*looks, analysis.look)
         if ending is None:
             harmed = harmed or _guardrail_harm(analysis)

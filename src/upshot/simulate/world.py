@@ -26,7 +26,7 @@ class World:
 
     Attributes:
         truths: metric name -> what is true of it.
-        daily_units: units that arrive on an average day, over all variants; the number is Poisson.
+        daily_units: units that arrive on an average day, over all variants.
         days: how long the world lasts.
         weights: share of each variant as it really happens, control first; it differs from the plan's
             split where assignment is broken.
@@ -78,10 +78,11 @@ def plan_metrics(plan: Plan, world: World) -> tuple[Metric, ...]:
 
 
 def _arrivals(world: World, rng: np.random.Generator) -> dict[str, IntArray]:
-    """Units per variant and day: independent Poisson numbers, as assignment by a hash gives them."""
-    total = sum(world.weights.values())
-    expected = world.daily_units * WEEK[np.arange(world.days) % 7]
-    return {variant: rng.poisson(expected * weight / total) for variant, weight in world.weights.items()}
+    """Units per variant and day: traffic is given, as inference takes it; which variant a unit meets is chance."""
+    traffic = np.rint(world.daily_units * WEEK[np.arange(world.days) % 7]).astype(np.int64)
+    weights = np.array(list(world.weights.values()))
+    split = rng.multinomial(traffic, weights / weights.sum())
+    return {variant: split[:, place] for place, variant in enumerate(world.weights)}
 
 
 def _course(
@@ -127,9 +128,15 @@ def _evidence(plan: Plan, metrics: tuple[Metric, ...], total: Slice, days: Mappi
 def _pre_period(metrics: tuple[Metric, ...], total: Slice) -> dict[str, dict[str, Moments]]:
     return {
         name: {
-            variant: sample.moments.select((name,)) for variant, sample in total.samples[metric.name].items()
+            variant: _alone(sample.moments, name) for variant, sample in total.samples[metric.name].items()
         }
         for metric in metrics
         for name in metric.covariates
         if all(name in sample.moments.names for sample in total.samples[metric.name].values())
     }
+
+
+def _alone(moments: Moments, covariate: str) -> Moments:
+    """A covariate as an outcome of its own."""
+    one = moments.select((covariate,))
+    return Moments(("outcome",), one.n, one.means, one.cross)
