@@ -6,6 +6,7 @@ If not, something loses or duplicates units by variant, and no comparison can be
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -101,13 +102,20 @@ def sequential(
         raise InputError("no counts: give the units of one look at least")
     if not concentration > 0:
         raise InputError(f"concentration is {concentration}: give a positive number")
-    results = []
-    for look in looks:
-        observed, shares, base = _planned(look, weights)
-        results.append((base, None if base.reason else _dirichlet_p(observed, shares, concentration)))
+    split = None if weights is None else tuple(weights.items())
+    results = [_at_look(tuple(look.items()), split, concentration) for look in looks]
     base = results[-1][0]
     known = [p for _, p in results if p is not None]
     return _with(base, p_value=min(known), method="sequential", reason="") if known else base
+
+
+@lru_cache(maxsize=1024)
+def _at_look(
+    counts: tuple[tuple[str, int], ...], weights: tuple[tuple[str, float], ...] | None, concentration: float
+) -> tuple[SampleRatio, float | None]:
+    """One look and its p; kept, since every later look asks for it again."""
+    observed, shares, base = _planned(dict(counts), None if weights is None else dict(weights))
+    return base, None if base.reason else _dirichlet_p(observed, shares, concentration)
 
 
 def _with(base: SampleRatio, **changes: object) -> SampleRatio:
