@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from upshot.analysis.analyze import analyze
 from upshot.analysis.evidence import Evidence, Histogram, Sample, Slice
 from upshot.analysis.result import (
     Analysis,
@@ -19,10 +20,13 @@ from upshot.analysis.result import (
     SegmentResult,
     VariantSummary,
 )
-from upshot.model.decision import ExperimentVerdict, VariantVerdict
+from upshot.decide.policy import decide
+from upshot.model.decision import ExperimentVerdict, Situation, VariantVerdict
 from upshot.model.metric import Metric
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
+from upshot.simulate.demo import STORIES
+from upshot.simulate.world import World, evidences
 from upshot.stats.moments import Moments
 
 START = date(2026, 3, 2)
@@ -324,3 +328,16 @@ def remake(won: Findings) -> Callable[..., Findings]:
         return replace(won, analysis=replace(won.analysis, metrics=(altered, *rest)))
 
     return change
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Findings:
+    """Twelve days of a made-up world through the whole rule: one primary with a covariate, two guardrails."""
+    story = STORIES[0]
+    plan = replace(story.plan, monitoring="always_valid")
+    world = World(truths=story.truths, daily_units=800, days=12, cohorts=True)
+    *_, (day, evidence) = evidences(world, plan, np.random.default_rng(20260302))
+    analysis = analyze(plan, evidence, (), day)
+    return Findings(
+        plan=plan, evidence=evidence, analysis=analysis, verdict=decide(plan, analysis, Situation())
+    )

@@ -63,7 +63,7 @@ def test_without_a_plan_the_question_stands_for_the_hypothesis(bare: Findings) -
 def test_learnings_name_the_numbers(won: Findings) -> None:
     text = document.markdown(won)
     assert "expect about +4.3% rather than +5.5%" in text
-    assert r"revenue\_before took 34% off the variance of revenue: as good as 1.5 times the units." in text
+    assert r"revenue\_before took 34% off the variance of revenue: as good as 52% more units." in text
 
 
 def test_what_people_typed_cannot_become_markup(won: Findings) -> None:

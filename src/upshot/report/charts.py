@@ -87,15 +87,11 @@ def lift_intervals(rows: Sequence[Row]) -> Spec:
 
 def cumulative_lift(points: Sequence[Point], threshold: float | None, name: str) -> Spec:
     """Lift of everybody exposed so far, by day, with the band that holds at all days at once."""
-    shown = [point for point in points if point.low is not None and point.high is not None]
-    values = [
-        {"day": p.day.isoformat(), "lift": p.lift, "low": p.low, "high": p.high, "says": p.says}
-        for p in shown
-    ]
+    lowest, highest = _window(points)
+    values = [_framed(point, lowest, highest) for point in points]
     x = _day_axis(len(values))
     hover = {"description": {"field": "says"}}
-    lowest, highest = _window([(p.lift, p.low, p.high) for p in shown])
-    y_axis = _lift_axis("lift") | {"scale": {"domain": [lowest, highest], "clamp": True, "nice": False}}
+    y_axis = _lift_axis("lift") | {"scale": {"domain": [lowest, highest], "nice": False}}
     band = {"mark": {"type": "area", "color": SERIES[1], "opacity": 0.16},
             "encoding": {"x": x, "y": y_axis | {"field": "low"}, "y2": {"field": "high"}}}  # fmt: skip
     line = {"mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2}, "encoding": {"x": x, "y": y_axis}}
@@ -109,12 +105,20 @@ def cumulative_lift(points: Sequence[Point], threshold: float | None, name: str)
     return _spec(f"Cumulative lift of {name} by day", values, [_line_at("y", 0.0), *bar, band, line, dots])
 
 
-def _window(points: Sequence[tuple[float | None, float | None, float | None]]) -> tuple[float, float]:
-    """From where the band of the second half lies, with room: the first days would dwarf all others."""
-    late = [end for point in points[len(points) // 3 :] for end in point if end is not None]
+def _window(points: Sequence[Point]) -> tuple[float, float]:
+    """From where the band lies after the first third, with room: the first days would dwarf all others."""
+    late = [end for p in points[len(points) // 3 :] for end in (p.lift, p.low, p.high) if end is not None]
     low, high = min([*late, 0.0]), max([*late, 0.0])
     room = 0.12 * (high - low) or 0.01
     return low - room, high + room
+
+
+def _framed(point: Point, lowest: float, highest: float) -> dict[str, Any]:
+    """A day within the window: its band ends at the frame, its lift is inside or not drawn."""
+    low = lowest if point.low is None else min(max(point.low, lowest), highest)
+    high = highest if point.high is None else min(max(point.high, lowest), highest)
+    lift = point.lift if point.lift is not None and lowest <= point.lift <= highest else None
+    return {"day": point.day.isoformat(), "lift": lift, "low": low, "high": high, "says": point.says}
 
 
 def distribution(histogram: Histogram, variants: Sequence[str], name: str) -> Spec:

@@ -86,8 +86,7 @@ def _checks(findings: Findings) -> str:
 
 
 def _check(check: Check) -> list[str]:
-    p = f" ({words.p_phrase(check.p_value)})" if check.p_value is not None else ""
-    return [check.name.replace("_", " "), sections.STATUS[check.status], check.detail + p, check.mend or "–"]
+    return [check.name.replace("_", " "), sections.STATUS[check.status], check.detail, check.mend or "–"]
 
 
 def _guardrails(findings: Findings) -> str:

@@ -32,12 +32,17 @@ def _goals(findings: Findings) -> Iterator[str]:
     for result, comparison, row in _pairs(findings):
         if result.role == "primary":
             yield _goal(findings, comparison, row)
-            if row.standing == "better" and comparison.shrunken_lift is not None:
+            if row.standing == "better" and comparison.shrunken_lift is not None and _goes_on(findings):
                 expected = words.percent(comparison.shrunken_lift, 1, signed=True)
                 yield (
                     f"Winners are overestimated: for {row.metric} expect about {expected} rather than "
                     f"{row.lift} once {row.variant} is everywhere"
                 )
+
+
+def _goes_on(findings: Findings) -> bool:
+    """Whether anybody is to meet the better variant after this."""
+    return findings.verdict.verdict in {"SHIP", "DISCUSS", "EXTEND"}
 
 
 def _goal(findings: Findings, comparison: Comparison, row: Row) -> str:
@@ -117,12 +122,12 @@ def _fades(findings: Findings) -> Iterator[str]:
 def _variance(findings: Findings) -> Iterator[str]:
     for _, comparison, row in _pairs(findings):
         share = comparison.variance_reduction
-        if share is not None and share >= 0.01:
-            worth = words.number(1 / (1 - share), 1) if share < 1 else "many"
+        if share is not None and 0.01 <= share < 1:
+            more = words.percent(share / (1 - share), 0)
             columns = words.listing([words.plain(c) for c in findings.metric(row.metric).covariates])
             yield (
                 f"{columns or 'Covariates'} took {words.percent(share, 0)} off the variance of "
-                f"{row.metric}: as good as {worth} times the units"
+                f"{row.metric}: as good as {more} more units"
             )
 
 

@@ -74,7 +74,6 @@ def _story(findings: Findings) -> dict[str, Any]:
         "methods": sections.methods(findings),
         "understood": [*findings.evidence.understood, *findings.analysis.notes],
         "status_words": sections.STATUS,
-        "p_phrase": words.p_phrase,
     }
 
 

@@ -1,6 +1,5 @@
 """The sections of the documentation standard that are words, as values: what document and page both show."""
 
-from collections.abc import Sequence
 from datetime import date
 
 from upshot.model.metric import Metric
@@ -102,7 +101,7 @@ def success_criteria(findings: Findings) -> Facts:
         ("Monitoring", MONITORING[findings.analysis.monitoring]),
         ("Runtime", _runtime(plan)),
         ("Sample", _sample(plan)),
-        ("Guardrails", "; ".join(map(_protection, plan.of_role("guardrail")))),
+        ("Guardrails", "; ".join(_protection(findings.metric(m.name)) for m in plan.of_role("guardrail"))),
         ("Several tests", _family(findings)),
         ("Rule", POLICIES[plan.policy]),
     ]  # fmt: skip
@@ -176,22 +175,17 @@ def reasons(findings: Findings) -> tuple[str, ...]:
 
 
 def methods(findings: Findings) -> Facts:
-    """How each number was made; what covariates and caps did to it."""
+    """How each number was made, and what a cap did to it."""
     told: Facts = []
     for result in findings.analysis.metrics:
         metric = findings.metric(result.name)
         ways = dict.fromkeys(words.plain(c.method) for c in result.comparisons if c.method)
-        parts = [*ways, *_treatment(metric, [result.variants[name].capped_units for name in result.variants])]
+        parts = [*ways, *_cap(metric, sum(one.capped_units for one in result.variants.values()))]
         told.append((words.plain(result.name), "; ".join(parts)))
     return told
 
 
-def _treatment(metric: Metric, capped: Sequence[int]) -> list[str]:
-    lines = []
-    if metric.covariates:
-        lines.append(f"adjusted for {words.listing([words.plain(c) for c in metric.covariates])}")
-    if metric.cap is not None:
-        lines.append(
-            f"capped at the {words.percent(metric.cap)} quantile ({words.plural(sum(capped), 'unit')})"
-        )
-    return lines
+def _cap(metric: Metric, capped: int) -> list[str]:
+    if metric.cap is None:
+        return []
+    return [f"capped at the {words.percent(metric.cap)} quantile ({words.plural(capped, 'unit')})"]

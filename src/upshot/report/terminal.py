@@ -200,6 +200,8 @@ def draw(
     '          │ ├──●──┤  '
     >>> draw(0.05, -0.02, None, Scale(-0.1, 0.1, 0.05), 21).plain
     '        ├─┼────●────→'
+    >>> draw(-0.5, -0.6, -0.4, Scale(-0.1, 0.1, 0.05), 21).plain
+    '←         │          '
     """
     cells = [" "] * width
     zero = _cell(ruler.position(0), width)
@@ -210,8 +212,11 @@ def draw(
     right = width - 1 if high is None else _cell(ruler.position(high), width)
     for i in range(left, right + 1):
         cells[i] = "┼" if i == zero else "─"
-    cells[left] = "├" if low is not None and ruler.holds(low) else "←"
-    cells[right] = "┤" if high is not None and ruler.holds(high) else "→"
+    cells[left], cells[right] = "├", "┤"
+    if low is None or low < ruler.low:
+        cells[0] = "←"
+    if high is None or high > ruler.high:
+        cells[-1] = "→"
     if ruler.holds(estimate):
         cells[_cell(ruler.position(estimate), width)] = "●"
     return Text("".join(cells), style=style)
