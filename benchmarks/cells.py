@@ -1,5 +1,6 @@
 """The cells of the calibration: which plan is followed on which world, and what it must keep."""
 
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -59,9 +60,9 @@ FACTORS: Mapping[Monitoring, float] = {"fixed": 1.0, "group_sequential": 1.03, "
 
 
 def all_cells() -> tuple[Cell, ...]:
-    """Every cell, the cheap and telling ones first; a cell's seed is that of its place."""
-    cells = [*_truths(), *_guardrails(), *_methods()]
-    return tuple(replace(cell, seed=SEED + place) for place, cell in enumerate(cells))
+    """Every cell. A cell's seed is that of its name, so that a new cell changes no other."""
+    cells = (*_methods(), *_guardrails(), *_truths())
+    return tuple(replace(cell, seed=SEED + zlib.crc32(cell.name.encode())) for cell in cells)
 
 
 def _methods() -> Iterator[Cell]:
@@ -158,12 +159,12 @@ def _truths() -> Iterator[Cell]:
     world = World(truths={"converted": Truth(shape="binary", baseline=0.2)}, daily_units=2 * units / DAYS)
     for lift in (-0.1, -0.05, -0.025, 0.0, 0.01, 0.025, 0.05, 0.1):
         yield Cell(f"truth: a lift of {lift:+.1%}", "truths", plan, world.lifted(lift), 0)
-    yield Cell("truth: +10% that halves every 5 days", "truths", plan, _fading(world), 0)
+    yield Cell("truth: +20% that halves every 4 days", "truths", plan, _fading(world), 0)
     yield from _special(plan, world)
 
 
 def _fading(world: World) -> World:
-    truth = Truth(shape="binary", baseline=0.2, lifts={"treatment": 0.1}, half_life=5.0)
+    truth = Truth(shape="binary", baseline=0.2, lifts={"treatment": 0.2}, half_life=4.0)
     return replace(world, truths={"converted": truth}, cohorts=True)
 
 
