@@ -169,12 +169,12 @@ def power_curve(curve: Sequence[tuple[float, float]], minimum_effect: float, pow
     x = {
         "field": "lift",
         "type": "quantitative",
-        "axis": {"title": "true lift", "format": "~%", "grid": False},
+        "axis": {"title": "true lift", "format": "~%", "grid": False, "tickCount": 5},
     }
     fifths = {"title": "chance to find it", "format": ".0%", "values": [i / 5 for i in range(6)]}
     y = {"field": "power", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": fifths}
     line = {"mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2}, "encoding": {"x": x, "y": y}}
-    dots = {"mark": {"type": "point", "filled": True, "size": 14, "color": SERIES[1], "opacity": 1},
+    dots = {"mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[1], "opacity": 0},
             "encoding": {"x": x, "y": y, "description": {"field": "says"}}}  # fmt: skip
     layers = [_line_at("x", minimum_effect, dashed=True), _line_at("y", power, dashed=True), line, dots]
     return _spec("Chance to find an effect by its size", values, layers)
@@ -245,7 +245,8 @@ _CONFIG: Spec = {
     "axis": {
         "labelColor": MUTED, "titleColor": MUTED, "titleFontWeight": "normal", "labelFontSize": 11,
         "titleFontSize": 11, "domainColor": RULE, "tickColor": RULE, "gridColor": RULE, "gridOpacity": 0.6,
-        "labelOverlap": True, "titlePadding": 8, "tickSize": 4,
+        "titlePadding": 8, "tickSize": 4,
     },
+    "axisX": {"labelOverlap": True},
     "legend": {"labelColor": INK, "labelFontSize": 11, "padding": 0, "offset": 6},
 }  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from upshot.report import charts, rows, timeline, words
 from upshot.report.charts import Spec
 from upshot.report.findings import Findings
+from upshot.report.sensitivity import sensitivity
 
 BAND = (
     "Everybody exposed up to each day. The band holds at all days at once, so it is wider than an interval "
@@ -23,8 +24,8 @@ class Figure:
 
 
 def figures(findings: Findings) -> tuple[Figure, ...]:
-    """Cumulative lift of each primary, distributions, exposures; only those that the evidence holds."""
-    return (*lifts(findings), *_distributions(findings), *_exposures(findings))
+    """Cumulative lift and power of each primary, distributions, exposures: those that the evidence holds."""
+    return (*lifts(findings), *_powers(findings), *_distributions(findings), *_exposures(findings))
 
 
 def lifts(findings: Findings) -> Iterator[Figure]:
@@ -46,6 +47,22 @@ def lifts(findings: Findings) -> Iterator[Figure]:
 
 def _of(findings: Findings, variant: str) -> str:
     return f", {words.plain(variant)}" if len(findings.challengers) > 1 else ""
+
+
+def _powers(findings: Findings) -> Iterator[Figure]:
+    plan = findings.plan
+    for result in findings.analysis.metrics:
+        found = sensitivity(findings, result) if result.role == "primary" else None
+        if found:
+            name, units = words.plain(result.name), words.count(found.units)
+            all_of = "that came" if found.complete else "planned at most"
+            yield Figure(
+                title=f"What this test can find in {name}",
+                note=f"With the {units} units {all_of}, an effect of {words.percent(found.findable, 1)} is "
+                f"found in {words.percent(plan.power, 0)} of such tests. "
+                f"Dashed: the {words.percent(plan.minimum_effect)} looked for, and the power wanted.",
+                spec=charts.power_curve(found.curve, plan.minimum_effect, plan.power),
+            )
 
 
 def _distributions(findings: Findings) -> Iterator[Figure]:

@@ -86,10 +86,10 @@ def _adjusted(row: Row) -> str:
 
 def _guardrails(findings: Findings) -> Iterator[str]:
     found = [(row, row.guardrail) for _, _, row in _pairs(findings) if row.guardrail]
-    for state, says in (("harmed", "was harmed"), ("unproven", "is not proven safe")):
+    for state in ("harmed", "unproven"):
         for row, guardrail in found:
             if guardrail.state == state:
-                yield f"{row.metric} {says} with {row.variant}: {words.plain(guardrail.sentence)}"
+                yield f"With {row.variant}, {words.plain(guardrail.sentence)}"
     safe = sorted({row.metric for row, guardrail in found if guardrail.state == "held"})
     if safe:
         yield f"Held, with proof: {words.listing(safe)}"

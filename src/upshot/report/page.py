@@ -97,10 +97,16 @@ def _tables(findings: Findings) -> dict[str, Any]:
         "threshold": {bar > 0: bar for bar in rows.bars(findings)},
         "ruler": rows.ruler(findings, everything),
         "confidence": words.percent(findings.confidence),
-        "missing": dict.fromkeys(f"{row.metric}: {reason}" for row in everything for reason in row.missing),
+        "missing": _missing([*roles["primary"], *roles["secondary"]]),
+        "missing_guardrails": _missing(roles["guardrail"]),
         "segments": [_segment(findings, column) for column in findings.analysis.segments],
         "several": len(findings.challengers) > 1,
     }
+
+
+def _missing(group: Sequence[Row]) -> list[str]:
+    """Why numbers are missing, each reason once."""
+    return list(dict.fromkeys(f"{row.metric}: {reason}" for row in group for reason in row.missing))
 
 
 def _family(group: Sequence[Row]) -> str:
