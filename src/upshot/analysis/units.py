@@ -1,0 +1,95 @@
+"""From rows to units: one row for each thing that was randomised, its variant, its outcomes, its segments."""
+
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from upshot.analysis.columns import ROWS, number, outcome
+from upshot.analysis.question import Question
+from upshot.model.metric import Metric
+
+VARIANT, VARIANTS, DAY, COUNT = "_variant", "_variants", "_day", "_count"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Where the values of one metric stand in a table of units."""
+
+    outcome: str
+    denominator: str | None
+    covariates: tuple[str, ...]
+
+
+def fields_of(number_: int, metric: Metric) -> Fields:
+    """The columns of the metric with this number."""
+    below = f"m{number_}_d" if metric.kind == "ratio" else None
+    return Fields(f"m{number_}_y", below, tuple(f"m{number_}_x{i}" for i in range(len(metric.covariates))))
+
+
+def segment_field(number_: int) -> str:
+    """The column of the segment with this number."""
+    return f"s{number_}"
+
+
+def labelled(table: ir.Table, question: Question, metrics: tuple[Metric, ...]) -> ir.Table:
+    """Rows with the columns that units are made of, under fixed names."""
+    columns: dict[str, ir.Value] = {VARIANT: table[question.variant].cast("string")}
+    if question.unit:
+        columns["_unit"] = table[question.unit]
+    if question.cluster:
+        columns["_cluster"] = table[question.cluster].cast("string")
+    if question.count:
+        columns[COUNT] = number(table, "count", question.count)
+    if question.time:
+        columns[DAY] = _day(table[question.time])
+    for i, name in enumerate(question.segments):
+        columns[segment_field(i)] = table[name].cast("string")
+    for i, metric in enumerate(metrics):
+        place = fields_of(i, metric)
+        columns[place.outcome] = outcome(table, metric)
+        if place.denominator and metric.per == ROWS:
+            columns[place.denominator] = columns[place.outcome].notnull().cast("float64")
+        elif place.denominator and metric.per:
+            columns[place.denominator] = number(table, f"denominator of {metric.name}", metric.per)
+        for field, covariate in zip(place.covariates, metric.covariates, strict=True):
+            columns[field] = number(table, f"covariate of {metric.name}", covariate)
+    return table.select(**columns)
+
+
+def _day(column: ir.Column) -> ir.Column:
+    if column.type().is_string():
+        return column.cast("timestamp").date()
+    return column.date() if column.type().is_timestamp() else column.cast("date")
+
+
+def units_of(rows: ir.Table, question: Question, metrics: tuple[Metric, ...]) -> ir.Table:
+    """One row a unit: shares by any, means and counts by sum, ratios by sums, covariates and segments once.
+
+    A unit's variant is its only one; ``_variants`` says how many it had.
+    """
+    sums: dict[str, ir.Scalar] = {
+        VARIANT: rows[VARIANT].min(),
+        VARIANTS: rows[VARIANT].nunique(),
+        COUNT: rows.count(),
+    }
+    if question.time:
+        sums[DAY] = rows[DAY].min()
+    for i in range(len(question.segments)):
+        sums[segment_field(i)] = rows[segment_field(i)].min()
+    for i, metric in enumerate(metrics):
+        place = fields_of(i, metric)
+        values = rows[place.outcome]
+        sums[place.outcome] = (
+            values.max() if metric.kind in ("proportion", "retention", "funnel") else values.sum()
+        )
+        if place.denominator:
+            sums[place.denominator] = rows[place.denominator].sum()
+        for field in place.covariates:
+            sums[field] = rows[field].max()
+    return rows.group_by("_unit").aggregate(**sums)
+
+
+def null() -> ir.Scalar:
+    """A missing number."""
+    return ibis.null().cast("float64")
