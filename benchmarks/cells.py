@@ -1,14 +1,16 @@
 """The cells of the calibration: which plan is followed on which world, and what it must keep."""
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from upshot.formats.metric_text import parse_metric
 from upshot.model.metric import Metric
 from upshot.model.plan import Monitoring, Plan
-from upshot.simulate.units import Shape, Truth
+from upshot.simulate.units import KINDS, Shape, Truth
 from upshot.simulate.world import START, World
+from upshot.stats.design import Design
+from upshot.stats.power import sample_size
 
 SEED = 20260201
 DAYS = 28
@@ -36,27 +38,41 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
-    """A metric, its minimum effect, and the units per variant that find it in 80% of fixed tests.
+class Question:
+    """A metric and the effect it is to find.
 
-    `adjusted` is with a covariate. Monitoring costs more: see `FACTORS`.
+    Attributes:
+        effect: the minimum effect. std: of one unit, halfway between both variants (None: a share).
+        r_squared: share of the variance that the covariate explains. Both were measured on 4 million units.
     """
 
     shape: Shape
     baseline: float
     effect: float
-    units: int
-    adjusted: int
+    std: float | None
+    r_squared: float
+
+    def design(self, monitoring: Monitoring, covariate: bool) -> Design:
+        """What planning is told."""
+        return Design(
+            kind=KINDS[self.shape],
+            baseline=self.baseline,
+            std=self.std,
+            effect=self.effect,
+            monitoring=monitoring,
+            looks=DAYS,
+            r_squared=self.r_squared if covariate else 0.0,
+        )
 
 
-METRICS = {
-    "share": Sized("binary", 0.2, 0.10, 6500, 6250),
-    "normal": Sized("normal", 10.0, 0.06, 4500, 2900),
-    "revenue": Sized("revenue", 8.0, 0.15, 9900, 9500),
-    "count": Sized("count", 3.0, 0.06, 3850, 2480),
-    "ratio": Sized("ratio", 0.3, 0.06, 4400, 4200),
+QUESTIONS = {
+    "share": Question("binary", 0.2, 0.10, None, 0.042),
+    "normal": Question("normal", 10.0, 0.06, 10.0, 0.36),
+    "revenue": Question("revenue", 8.0, 0.15, 30.45, 0.038),
+    "count": Question("count", 3.0, 0.06, 2.805, 0.364),
+    "ratio": Question("ratio", 0.3, 0.06, 0.2988, 0.043),
 }
-FACTORS: Mapping[Monitoring, float] = {"fixed": 1.0, "group_sequential": 1.03, "always_valid": 1.9}
+METHODS: tuple[Monitoring, ...] = ("fixed", "group_sequential", "always_valid")
 
 
 def all_cells() -> tuple[Cell, ...]:
@@ -66,48 +82,39 @@ def all_cells() -> tuple[Cell, ...]:
 
 
 def _methods() -> Iterator[Cell]:
-    """Each method and metric kind, with and without a covariate: nothing, a loss, and the effect planned for."""
-    for monitoring in FACTORS:
-        for kind, sized in METRICS.items():
+    """Each method and metric kind, with and without a covariate: nothing, the effect planned for, a loss."""
+    for monitoring in METHODS:
+        for kind, question in QUESTIONS.items():
             for covariate in (False, True):
-                plan, world = _sized(sized, monitoring, covariate)
                 name = f"{monitoring}, {kind}{' with covariate' if covariate else ''}"
-                valid: tuple[Bound, ...] = (
-                    (("always_covered", None, 0.95),) if monitoring == "always_valid" else ()
-                )
-                aa = (("significant", 0.05, None), ("shipped", 0.05, None), ("covered", None, 0.95), *valid)
-                yield Cell(f"{name}: no effect", "no effect", plan, world, 0, bool(valid), aa)
-                loss = world.lifted(-sized.effect / 2)
-                yield Cell(
-                    f"{name}: a loss",
-                    "a loss of half the effect",
-                    plan,
-                    loss,
-                    0,
-                    False,
-                    (("shipped", 0.001, None),),
-                )
-                gain: tuple[Bound, ...] = (
-                    ("shipped", None, 0.8),
-                    ("killed_as_bad", 0.001, None),
-                    ("covered", None, 0.95),
-                )
-                yield Cell(
-                    f"{name}: the effect",
-                    "the effect planned for",
-                    plan,
-                    world.lifted(sized.effect),
-                    0,
-                    False,
-                    gain,
-                )
+                plan, world = _asked(question, monitoring, covariate)
+                yield from _lifted(name, plan, world)
 
 
-def _sized(sized: Sized, monitoring: Monitoring, covariate: bool) -> tuple[Plan, World]:
-    units = round((sized.adjusted if covariate else sized.units) * FACTORS[monitoring])
+def _lifted(name: str, plan: Plan, world: World) -> Iterator[Cell]:
+    """Promises: errors of the plan's level, no ship of a loss, no kill of a win, the power that was planned."""
+    always = plan.monitoring == "always_valid"
+    nothing: list[Bound] = [("significant", 0.05, None), ("shipped", 0.05, None), ("covered", None, 0.95)]
+    if always:
+        nothing.append(("always_covered", None, 0.95))
+    gain: list[Bound] = [("shipped", None, 0.8), ("killed_as_bad", 0.001, None), ("covered", None, 0.95)]
+    effect = plan.minimum_effect
+    yield Cell(f"{name}: no effect", "no effect", plan, world, 0, always, tuple(nothing))
+    yield Cell(
+        f"{name}: the effect", "the effect planned for", plan, world.lifted(effect), 0, False, tuple(gain)
+    )
+    loss: tuple[Bound, ...] = (("shipped", 0.001, None),)
+    yield Cell(
+        f"{name}: a loss", "a loss of half the effect", plan, world.lifted(-effect / 2), 0, False, loss
+    )
+
+
+def _asked(question: Question, monitoring: Monitoring, covariate: bool) -> tuple[Plan, World]:
+    """A plan of the size that planning gives, and a world that brings just so many units in 28 days."""
+    units = sample_size(question.design(monitoring, covariate)).units[0]
     metric = Metric(name="m", column="m", covariates=("before",) if covariate else ())
-    plan = _plan((metric,), units, minimum_effect=sized.effect, monitoring=monitoring)
-    truth = Truth(shape=sized.shape, baseline=sized.baseline, covariate=covariate)
+    plan = _plan((metric,), units, minimum_effect=question.effect, monitoring=monitoring)
+    truth = Truth(shape=question.shape, baseline=question.baseline, covariate=covariate)
     return plan, World(truths={"m": truth}, daily_units=2 * units / DAYS)
 
 
