@@ -8,16 +8,17 @@ SQL engines can repeat the draw. The vectors in ``vectors.json`` fix it for othe
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 try:  # the plain C function is twice as quick for short input as OpenSSL's; it is private to CPython
-    from _md5 import md5  # type: ignore[import-not-found]
+    from _md5 import md5 as _md5  # type: ignore[import-not-found]
 except ImportError:
     from functools import partial
-    from hashlib import md5 as _md5
+    from hashlib import md5 as _hashlib_md5
 
-    md5 = partial(_md5, usedforsecurity=False)  # a FIPS build of OpenSSL refuses MD5 without this
+    _md5 = partial(_hashlib_md5, usedforsecurity=False)  # a FIPS build of OpenSSL refuses MD5 without this
 
+md5: Callable[[bytes], Any] = _md5
 SPACE = 2**32
 Range = tuple[int, int]
 Owner = TypeVar("Owner")
@@ -95,6 +96,6 @@ def digester(salt: str) -> Callable[[str], bytes]:
     prefix = f"{salt}."
 
     def digest(unit_id: str) -> bytes:
-        return md5((prefix + unit_id).encode()).digest()  # type: ignore[no-any-return]  # _md5 has no stub
+        return md5((prefix + unit_id).encode()).digest()  # type: ignore[no-any-return]
 
     return digest

@@ -138,13 +138,11 @@ def _membership(
     return compiled
 
 
-def _comparison(
-    read: Callable[[object], Any], what: str, compare: Callable[[Any, Any], bool], *, only: type | None = None
-) -> Compile:
+def _comparison(read: Callable[[object], Any], what: str, compare: Callable[[Any, Any], bool]) -> Compile:
     """A test that reads operand and value the same way and compares them."""
 
     def compiled(node: Node) -> Test | None:
-        operand = read(node.value) if only is None or isinstance(node.value, only) else None
+        operand = read(node.value)
         if operand is None:
             node.expected(what)
             return None
@@ -152,6 +150,22 @@ def _comparison(
         def test(value: Any) -> bool:
             found = read(value)
             return found is not None and compare(found, operand)
+
+        return test
+
+    return compiled
+
+
+def _number_test(compare: Callable[[Any, Any], bool]) -> Compile:
+    def compiled(node: Node) -> Test | None:
+        operand = node.number()
+        if operand is None:
+            return None
+
+        def test(value: Any) -> bool:
+            if value.__class__ is not int:  # the usual case needs no reading
+                value = as_number(value)
+            return value is not None and compare(value, operand)
 
         return test
 
@@ -239,7 +253,6 @@ def _contains(text: str, needle: str) -> bool:
     return needle in text
 
 
-_NUMBER_WANTED = "a number"
 _INSTANT_WANTED = "a date (2026-11-24) or an RFC 3339 time with its offset (2026-11-24T09:00:00Z)"
 _VERSION_WANTED = "a version such as 1.4.0"
 
@@ -250,10 +263,10 @@ OPERATORS: dict[str, Compile] = {
     "not_in": _membership(_texts, negative=True),
     "in_ci": _membership(_texts, negative=False, fold=True),
     "not_in_ci": _membership(_texts, negative=True, fold=True),
-    "gt": _comparison(as_number, _NUMBER_WANTED, gt, only=int | float),  # type: ignore[arg-type]
-    "gte": _comparison(as_number, _NUMBER_WANTED, ge, only=int | float),  # type: ignore[arg-type]
-    "lt": _comparison(as_number, _NUMBER_WANTED, lt, only=int | float),  # type: ignore[arg-type]
-    "lte": _comparison(as_number, _NUMBER_WANTED, le, only=int | float),  # type: ignore[arg-type]
+    "gt": _number_test(gt),
+    "gte": _number_test(ge),
+    "lt": _number_test(lt),
+    "lte": _number_test(le),
     "contains": _text_test(_contains),
     "contains_ci": _text_test(_contains, fold=True),
     "starts_with": _text_test(str.startswith),

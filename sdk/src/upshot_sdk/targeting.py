@@ -163,12 +163,14 @@ def _leaf(node: Node) -> Condition:
     test = OPERATORS[op](fields.get("value") or node.child("value", None))
     if test is None:
         return NOBODY
-    return Condition(test=_asked(attribute(path), test), cost=_COSTS.get(op, 1))
+    return Condition(test=_asked(path, test), cost=_COSTS.get(op, 1))
 
 
-def _asked(read: Callable[[Context], Any], test: Callable[[Any], bool]) -> Test:
+def _asked(path: str, test: Callable[[Any], bool]) -> Test:
+    read = None if "." not in path else attribute(path)
+
     def asked(context: Context) -> bool:
-        value = read(context)
+        value = context.get(path) if read is None else read(context)
         return value is not None and test(value)
 
     return asked
