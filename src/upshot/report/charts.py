@@ -37,7 +37,7 @@ def to_svg(spec: Spec) -> str:
 
 
 def _adapt(svg: str, description: str) -> str:
-    """Scale with the page, follow its colours, and say every mark's numbers on hover."""
+    """Scale with the page, follow its colours, and say every point's numbers on hover."""
     ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
     root = ElementTree.fromstring(svg)  # noqa: S314 - drawn above, from our own specification
     for name in ("width", "height"):
@@ -45,10 +45,9 @@ def _adapt(svg: str, description: str) -> str:
     root.set("role", "img")
     root.set("aria-label", description)
     for element in list(root.iter()):
-        label = element.get("aria-label")
-        if element.get("role") == "graphics-symbol" and label and element is not root:
+        if element.get("aria-roledescription") == "point":
             title = ElementTree.Element("{http://www.w3.org/2000/svg}title")
-            title.text = label
+            title.text = element.get("aria-label")
             element.insert(0, title)
     text = ElementTree.tostring(root, encoding="unicode")
     return re.sub("|".join(VARIABLES), lambda m: f"var(--{VARIABLES[m[0]]}, {m[0]})", text)
@@ -171,7 +170,12 @@ def power_curve(curve: Sequence[tuple[float, float]], minimum_effect: float, pow
         "type": "quantitative",
         "axis": {"title": "true lift", "format": "~%", "grid": False, "tickCount": 5},
     }
-    fifths = {"title": "chance to find it", "format": ".0%", "values": [i / 5 for i in range(6)]}
+    fifths = {
+        "title": "chance to find it",
+        "format": ".0%",
+        "values": [i / 5 for i in range(6)],
+        "tickCount": 6,
+    }
     y = {"field": "power", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": fifths}
     line = {"mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2}, "encoding": {"x": x, "y": y}}
     dots = {"mark": {"type": "point", "filled": True, "size": 60, "color": SERIES[1], "opacity": 0},
