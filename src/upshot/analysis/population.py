@@ -30,7 +30,7 @@ class Population:
 
 
 def population_of(
-    units: ir.Table, rows: ir.Table, question: Question, total: int, several: bool
+    units: ir.Table, rows: ir.Table, raw: ir.Table, question: Question, total: int, several: bool
 ) -> Population:
     """Who is there, with control first.
 
