@@ -151,9 +151,9 @@ def _guardrails() -> Iterator[Cell]:
     }
     for name, texts in kinds.items():
         metrics = (parse_metric("m"), *(parse_metric(text, "guardrail") for text in texts))
-        plan = _plan(metrics, 6700, minimum_effect=0.1)
+        plan = _plan(metrics, 6827, minimum_effect=0.1)
         world = World(
-            truths={metric.name: truths[metric.name] for metric in metrics}, daily_units=2 * 6700 / DAYS
+            truths={metric.name: truths[metric.name] for metric in metrics}, daily_units=2 * 6827 / DAYS
         )
         bound: tuple[Bound, ...] = (("guardrail_harmed", 0.01, None),)
         yield Cell(f"guardrail: {name}", "guardrails without harm", plan, world, 0, True, bound)
@@ -161,7 +161,7 @@ def _guardrails() -> Iterator[Cell]:
 
 def _truths() -> Iterator[Cell]:
     """One plan, group sequential for a 5% effect on a share of 20%, and what may be true of its worlds."""
-    units = 26_700
+    units = sample_size(Design(baseline=0.2, effect=0.05, monitoring="group_sequential", looks=DAYS)).units[0]
     plan = _plan((parse_metric("converted"),), units)
     world = World(truths={"converted": Truth(shape="binary", baseline=0.2)}, daily_units=2 * units / DAYS)
     for lift in (-0.1, -0.05, -0.025, 0.0, 0.01, 0.025, 0.05, 0.1):
