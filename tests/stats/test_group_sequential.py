@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, multivariate_normal, norm
 
 from upshot.errors import InputError
-from upshot.stats.crossing import crossing_probabilities
+from upshot.stats.crossing import crossing_probabilities, drift_for
 from upshot.stats.group_sequential import (
     bounds,
-    drift_for,
     futility_bounds,
     inflation_factor,
     median_unbiased,
@@ -218,7 +217,7 @@ def test_the_inflation_factor_of_known_designs():
 
 
 def test_the_drift_has_the_power_it_is_made_for():
-    drift = drift_for(DAILY, 0.05, 0.8, "obrien_fleming")
+    drift = drift_for(DAILY, bounds(DAILY), 0.8)
     rng = np.random.default_rng(4)  # 20,000 worlds: 4 standard errors are 0.0113
     z = (np.cumsum(rng.standard_normal((20_000, 28)), axis=1) / np.sqrt(28)) / np.sqrt(DAILY)
     z += drift * np.sqrt(DAILY)
@@ -235,7 +234,7 @@ def test_futility_spends_beta_under_its_drift_and_leaves_alpha_alone(spending):
     assert down.sum() == pytest.approx(0.2, abs=1e-6)
     assert list(futility.bounds) == sorted(futility.bounds)
     assert futility.bounds[-1] == critical[-1]
-    assert futility.drift > drift_for(tuple(times), 0.05, 0.8, spending)
+    assert futility.drift > drift_for(tuple(times), critical, 0.8)
 
 
 @pytest.mark.parametrize(

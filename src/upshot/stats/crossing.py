@@ -3,9 +3,6 @@
 The score S(t) = z * sqrt(t) of a test at information t has independent normal increments, so the law of the
 paths that were not taken out is carried from look to look by one integral (Armitage, McPherson, Rowe 1969,
 JRSS A 132). Gauss-Legendre nodes carry it; each look is linear in the looks, nothing is recomputed.
-
-All laws are kept without drift: with drift theta they are multiplied by exp(theta s - theta^2 t / 2), so one
-walk answers for every drift.
 """
 
 import math
@@ -15,12 +12,18 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
+
+from upshot.errors import InputError
+from upshot.stats.root import solve
 
 FloatArray = NDArray[np.float64]
 
 NO_STEP = 1e-9
 """Information gained that counts as none."""
+
+_FAR = 10.0
+"""So many standard deviations from its mean no path is followed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,22 +33,28 @@ class Walk:
     Attributes:
         time: information so far, 0 at the start.
         nodes, mass: shape (..., k): where the paths are and how much probability each node stands for.
+        drift: the mean of the score at information 1.
     """
 
     time: float
     nodes: FloatArray
     mass: FloatArray
+    drift: float = 0.0
+
+    def means(self, time: float) -> FloatArray:
+        """Where each node's paths are expected at a later time."""
+        return self.nodes + self.drift * (time - self.time)
 
 
-def start(*shape: int, mass: float = 1.0) -> Walk:
+def start(*shape: int, mass: float = 1.0, drift: float = 0.0) -> Walk:
     """All paths at 0; ``shape`` for several walks at once."""
-    return Walk(0.0, np.zeros((*shape, 1)), np.full((*shape, 1), mass))
+    return Walk(0.0, np.zeros((*shape, 1)), np.full((*shape, 1), mass), drift)
 
 
 def density(walk: Walk, time: float, points: FloatArray) -> FloatArray:
     """The law at a later time, at points of shape (..., p), before anything is taken out there."""
     spread = math.sqrt(time - walk.time)
-    steps = (points[..., :, None] - walk.nodes[..., None, :]) / spread
+    steps = (points[..., :, None] - walk.means(time)[..., None, :]) / spread
     np.multiply(steps, steps, out=steps)
     steps *= -0.5
     np.exp(steps, out=steps)
@@ -53,18 +62,20 @@ def density(walk: Walk, time: float, points: FloatArray) -> FloatArray:
     return result
 
 
-def above(walk: Walk, time: float, level: FloatArray | float, drift: FloatArray | float = 0.0) -> FloatArray:
-    """The probability to be in the game and beyond ``level`` at a later time; level and drift broadcast."""
-    level_, drift_ = np.asarray(level, float)[..., None], np.asarray(drift, float)[..., None]
-    step = time - walk.time
-    tails = ndtr((walk.nodes + drift_ * step - level_) / math.sqrt(step))
-    return _tilted(walk, drift_, tails)
+def above(walk: Walk, time: float, level: FloatArray | float) -> FloatArray:
+    """The probability to be in the game and beyond ``level`` at a later time."""
+    return _beyond(walk, time, level, 1.0)
 
 
-def below(walk: Walk, time: float, level: FloatArray | float, drift: FloatArray | float = 0.0) -> FloatArray:
+def below(walk: Walk, time: float, level: FloatArray | float) -> FloatArray:
     """The probability to be in the game and below ``level`` at a later time."""
-    mirrored = Walk(walk.time, -walk.nodes, walk.mass)
-    return above(mirrored, time, -np.asarray(level, float), -np.asarray(drift, float))
+    return _beyond(walk, time, level, -1.0)
+
+
+def _beyond(walk: Walk, time: float, level: FloatArray | float, side: float) -> FloatArray:
+    gap = side * (walk.means(time) - np.asarray(level, float)[..., None])
+    result: FloatArray = (ndtr(gap / math.sqrt(time - walk.time)) * walk.mass).sum(axis=-1)
+    return result
 
 
 def advance(
@@ -72,7 +83,7 @@ def advance(
 ) -> Walk:
     """The paths between ``low`` and ``high`` at a later time.
 
-    ``mirrored``: only the upper half is kept of a law that is symmetric about 0 (then ``low`` is 0).
+    ``mirrored``: only the upper half is kept of a law that is symmetric about 0: ``low`` is 0, no drift.
     """
     low_, high_ = np.asarray(low, float)[..., None], np.asarray(high, float)[..., None]
     spread = math.sqrt(time - walk.time)
@@ -82,48 +93,59 @@ def advance(
     law = density(walk, time, nodes)
     if mirrored:
         law += density(walk, time, -nodes)
-    return Walk(time, nodes, law * weights * half)
+    return Walk(time, nodes, law * weights * half, walk.drift)
 
 
 def crossing_probabilities(
-    fractions: Sequence[float],
-    upper: Sequence[float],
-    lower: Sequence[float],
-    drift: float | Sequence[float] | FloatArray = 0.0,
+    fractions: Sequence[float], upper: Sequence[float], lower: Sequence[float], drift: float = 0.0
 ) -> tuple[FloatArray, FloatArray]:
     """The chance to leave first at each look, by the upper and by the lower bound of z.
 
     Args:
-        upper, lower: bounds of z at each look; may be infinite.
-        drift: the mean of z at information 1 (effect over its standard error there); any shape.
-
-    Returns:
-        Two arrays of the shape of drift plus (looks,).
+        fractions: information at each look. upper, lower: bounds of z there; may be infinite.
+        drift: the mean of z at information 1 (effect over its standard error there).
     """
-    drifts = np.asarray(drift, float)
-    walk, up, down = start(), [], []
-    for time, high, low in zip(fractions, upper, lower, strict=True):
+    walk = start(drift=drift)
+    up, down = np.zeros(len(fractions)), np.zeros(len(fractions))
+    for look, (time, high, low) in enumerate(zip(fractions, upper, lower, strict=True)):
         if time - walk.time <= NO_STEP:
-            up.append(np.zeros(drifts.shape))
-            down.append(np.zeros(drifts.shape))
             continue
         root = math.sqrt(time)
-        up.append(above(walk, time, high * root, drifts))
-        down.append(below(walk, time, low * root, drifts))
-        reach = 9.0 + float(np.abs(drifts).max(initial=0.0)) * root
-        edges = max(low, -reach), min(high, reach)
-        if edges[0] >= edges[1]:  # nobody can go on
-            walk = Walk(time, np.zeros(1), np.zeros(1))
-        else:
-            walk = advance(walk, time, edges[0] * root, edges[1] * root)
-    return np.stack(up, axis=-1), np.stack(down, axis=-1)
+        up[look], down[look] = above(walk, time, high * root), below(walk, time, low * root)
+        walk = between(walk, time, low, high)
+    return up, down
 
 
-def _tilted(walk: Walk, drift: FloatArray, values: FloatArray) -> FloatArray:
-    """The sum of values over the paths, under a drift."""
-    tilt = np.exp(drift * walk.nodes - drift**2 * walk.time / 2)
-    result: FloatArray = (values * walk.mass * tilt).sum(axis=-1)
-    return result
+def between(walk: Walk, time: float, low: float, high: float) -> Walk:
+    """The paths with z between two values at a later time: none where the values cross."""
+    root = math.sqrt(time)
+    centre = walk.drift * root
+    low, high = max(low, centre - _FAR), min(high, centre + _FAR)
+    if low >= high or not walk.mass.size or time - walk.time <= NO_STEP:
+        return Walk(time, np.empty(0), np.empty(0), walk.drift)
+    return advance(walk, time, low * root, high * root)
+
+
+@lru_cache(maxsize=1024)
+def drift_for(fractions: tuple[float, ...], bounds: tuple[float, ...], power: float) -> float:
+    """The mean of z at information 1 for which some z exceeds its bound, before one is below minus its bound.
+
+    Raises:
+        InputError: power is not in (0, 1).
+    """
+    if not 0 < power < 1:
+        raise InputError(f"power is {power}: give a number between 0 and 1")
+    lower = [-bound for bound in bounds]
+
+    def missing(drift: float) -> float:
+        return float(crossing_probabilities(fractions, bounds, lower, drift)[0].sum()) - power
+
+    low = high = max(bounds[-1] + float(ndtri(power)), 0.0) / math.sqrt(fractions[-1])
+    while missing(low) > 0:
+        low -= 1.0
+    while missing(high) < 0:
+        high += 1.0
+    return solve(missing, low, high, 1e-10) if low < high else low
 
 
 def _count(width: float, mirrored: bool) -> int:

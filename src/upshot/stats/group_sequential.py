@@ -12,14 +12,22 @@ far, in order; a look without new information has the bound infinity.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
 
 from upshot.errors import InputError
 from upshot.model.plan import Spending
-from upshot.stats.crossing import NO_STEP, FloatArray, Walk, advance, below, crossing_probabilities, start
+from upshot.stats.crossing import (
+    NO_STEP,
+    FloatArray,
+    Walk,
+    below,
+    between,
+    crossing_probabilities,
+    drift_for,
+    start,
+)
 from upshot.stats.fixed import SMALLEST
 from upshot.stats.interval import Interval
 from upshot.stats.root import solve
@@ -187,19 +195,6 @@ def stagewise_interval(
     return Interval(low, high)
 
 
-@lru_cache(maxsize=256)
-def drift_for(fractions: tuple[float, ...], alpha: float, power: float, spending: Spending) -> float:
-    """The mean of z at information 1 that is found, in its own direction, with this power."""
-    limit = bounds(fractions, alpha, spending)
-    none = [-c for c in limit]
-    fixed = float(-ndtri(alpha / 2) + ndtri(power)) / math.sqrt(fractions[-1])
-
-    def missing(drift: float) -> float:
-        return float(crossing_probabilities(fractions, limit, none, drift)[0].sum()) - power
-
-    return solve(missing, 0.5 * fixed, 3.0 * fixed, 1e-10)
-
-
 def inflation_factor(
     looks: int, alpha: float = 0.05, power: float = 0.8, spending: Spending = "obrien_fleming"
 ) -> float:
@@ -210,9 +205,11 @@ def inflation_factor(
     >>> round(inflation_factor(5, 0.05, 0.8), 3)
     1.025
     """
-    fractions = tuple((np.arange(1, looks + 1) / looks).tolist())
+    if looks < 1:
+        raise InputError(f"looks is {looks}: give 1 or more")
+    fractions = tuple(look / looks for look in range(1, looks + 1))
     fixed = float(-ndtri(alpha / 2) + ndtri(power))
-    return (drift_for(fractions, alpha, power, spending) / fixed) ** 2
+    return (drift_for(fractions, bounds(fractions, alpha, spending), power) / fixed) ** 2
 
 
 def _checked(fractions: Sequence[float], alpha: float) -> tuple[float, ...]:
@@ -269,28 +266,27 @@ def _futility_for(
     drift: float, times: tuple[float, ...], efficacy: tuple[float, ...], steps: FloatArray
 ) -> list[float]:
     """The bounds that spend beta under a drift; those after the game is over are infinite."""
-    walk, result = start(), []
+    walk, result = start(drift=drift), []
     for time, high, step in zip(times, efficacy, steps, strict=True):
         if time - walk.time <= NO_STEP or math.isinf(high) or step < 1e-12:
             result.append(-math.inf)
             continue
-        low = _futility_at(walk, time, drift, float(step))
+        low = _futility_at(walk, time, float(step))
         result.append(low)
-        root = math.sqrt(time)
         if low >= high:
             return [*result, *([math.inf] * (len(times) - len(result)))]
-        walk = advance(walk, time, low * root, high * root)
+        walk = between(walk, time, low, high)
     return result
 
 
-def _futility_at(walk: Walk, time: float, drift: float, step: float) -> float:
+def _futility_at(walk: Walk, time: float, step: float) -> float:
     """The z below which the paths that are left have probability ``step``; infinity if fewer are left."""
     root = math.sqrt(time)
 
     def missing(z: float) -> float:
-        return float(below(walk, time, z * root, drift)) - step
+        return float(below(walk, time, z * root)) - step
 
-    centre = drift * root
+    centre = walk.drift * root
     if missing(centre + 12) <= 0:
         return math.inf
     return solve(missing, centre - 12, centre + 12, 1e-12)
