@@ -17,13 +17,16 @@ def read_variants(node: Node, kind: str) -> dict[str, Any]:
     A number flag that has a value with a decimal point is one of floats: its whole numbers become floats, so
     that every variant is of one type in every language.
     """
-    values = {name: member.value for name, member in node.members() if _checked(member, kind)}
-    if not node.problems and not values:
+    members = {name: member for name, member in node.members() if _checked(member, kind)}
+    if not node.problems and not members:
         node.problem("give at least one variant")
-    if kind == "number" and any(isinstance(value, float) for value in values.values()):
-        return {
-            name: as_float(value) if as_float(value) is not None else value for name, value in values.items()
-        }
+    values = {name: member.value for name, member in members.items()}
+    if kind != "number" or not any(isinstance(value, float) for value in values.values()):
+        return values
+    for name, member in members.items():
+        values[name] = as_float(member.value)
+        if values[name] is None:
+            member.problem("this is too large to be exact beside numbers with a decimal point")
     return values
 
 
