@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from upshot.decide.case import Case
 from upshot.decide.finding import Finding, check, early
-from upshot.decide.phrases import percent
+from upshot.decide.phrases import ended, percent
 from upshot.decide.reading import Reading, describe
 from upshot.decide.table import is_early
 from upshot.model.decision import ExperimentVerdict, VariantVerdict
@@ -33,7 +33,7 @@ def _variant(case: Case) -> VariantVerdict:
         cause=finding.cause,
         row=row,
         headline=finding.headline,
-        reasons=finding.reasons,
+        reasons=tuple(map(ended, finding.reasons)),
         would_change=finding.would_change,
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from upshot.decide.case import Case
 from upshot.decide.outlook import chance_to_conclude, last_day
-from upshot.decide.phrases import percent, signed_percent
+from upshot.decide.phrases import percent, sentence, signed_percent
 from upshot.decide.reading import Reading, change, describe
 from upshot.model.decision import Cause, Verdict
 
@@ -56,8 +56,8 @@ def check(case: Case) -> Finding:
     return Finding(
         "INVESTIGATE",
         "check",
-        f"Do not believe these numbers yet: {failed[0].detail}",
-        tuple(f"{one.name} failed: {one.detail} {one.mend}".rstrip() for one in failed),
+        f"Do not believe these numbers yet: {failed[0].detail.partition(';')[0].rstrip('.')}",
+        tuple(f"{one.name} failed: {sentence(one.detail)} {sentence(one.mend)}".rstrip() for one in failed),
         f"Find the cause and mend the data, or acknowledge {names} with a reason.",
     )
 

@@ -60,6 +60,21 @@ def level(value: float, kind: Kind) -> str:
     return percent(value) if kind in ("proportion", "retention", "funnel") else quantity(value)
 
 
+def ended(text: str) -> str:
+    """A text with one full stop."""
+    return text.rstrip(". ") + "."
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence of its own; nothing stays nothing.
+
+    >>> sentence("find the cause"), sentence("")
+    ('Find the cause.', '')
+    """
+    plain = text.strip()
+    return plain if not plain else plain[0].upper() + plain[1:].rstrip(".") + "."
+
+
 def probability(p_value: float) -> str:
     """A p-value.
 

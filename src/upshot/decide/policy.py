@@ -4,6 +4,7 @@ from upshot.analysis.result import Analysis
 from upshot.decide.aa import aa_verdict
 from upshot.decide.case import Case, case_of, failed_checks, losses
 from upshot.decide.combination import combine
+from upshot.decide.phrases import ended
 from upshot.decide.reading import describe
 from upshot.decide.table import first_row
 from upshot.errors import DataError
@@ -58,7 +59,9 @@ def _variant_verdict(case: Case) -> VariantVerdict:
         cause=cause,
         row=row.number,
         headline=finding.headline + (", once its losses are acknowledged" if cause == "acknowledge" else ""),
-        reasons=(*finding.reasons, *(reason for reason, _ in open_losses), *_accepted_checks(case)),
+        reasons=tuple(
+            map(ended, (*finding.reasons, *(reason for reason, _ in open_losses), *_accepted_checks(case)))
+        ),
         would_change=finding.would_change,
     )
 

@@ -72,7 +72,7 @@ def _mend(key: str) -> str:
     if kind == "array":
         return "give a list of columns"
     return {"boolean": "write true or false", "string": "give a text"}.get(
-        str(kind), "see the example in docs/plan.md"
+        str(kind), "see the JSON Schema of a plan"
     )
 
 
