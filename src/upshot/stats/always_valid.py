@@ -145,6 +145,7 @@ def rate_p_value(events: int, trials: int, limit: float, concentration: float = 
     return _p(_log_e_rate(events, trials, limit, concentration))
 
 
+@lru_cache(maxsize=4096)
 def rate_bound(events: int, trials: int, alpha: float = 0.05, concentration: float = 10.0) -> float:
     """The always-valid lower bound of a share: the largest limit that `rate_p_value` rejects; 0 where none.
 
@@ -166,7 +167,7 @@ def rate_bound(events: int, trials: int, alpha: float = 0.05, concentration: flo
         low -= 1.0
         if low < -600:
             return 0.0
-    return math.exp(solve(excess, low, high))
+    return math.exp(solve(excess, low, high, 1e-10))
 
 
 def two_rates_p_value(

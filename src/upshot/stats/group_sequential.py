@@ -152,7 +152,8 @@ def stagewise_p_value(
     """The two-sided p-value of a test that stopped at the last of these looks with ``z``.
 
     Earlier stops count as more extreme, then larger z (Fairbanks, Madsen 1982, Biometrika 69). Uniform when
-    nothing happens; for a single look, the fixed p-value.
+    nothing happens; for a single look, the fixed p-value. A test stops at its first significant look: where it
+    went on beyond that, give the looks up to it.
 
     >>> round(stagewise_p_value([1.0], 1.959964), 4)
     0.05
