@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from upshot.analysis.result import Check
-from upshot.report import rows, sections, words
+from upshot.report import rows, sections, segments, words
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
 from upshot.report.next_steps import next_steps
 from upshot.report.rows import Row
+from upshot.report.segments import Split
 
 
 def markdown(findings: Findings) -> str:
@@ -108,26 +109,18 @@ def _guardrails(findings: Findings) -> str:
 
 
 def _segments(findings: Findings) -> str:
-    parts = [_segment(findings, column) for column in findings.analysis.segments]
-    if not parts:
+    splits = segments.splits(findings)
+    if not splits:
         return "None were asked for."
     lead = "Exploratory: a difference between segments is an idea for the next experiment, not a finding."
-    return "\n\n".join([lead, *parts])
+    return "\n\n".join([lead, *(_segment(split) for split in splits)])
 
 
-def _segment(findings: Findings, column: str) -> str:
-    found = [
-        (value, row)
-        for value, part in findings.analysis.segments[column].items()
-        for row in rows.of_metrics(findings, part.metrics)
-    ]
-    body = [
-        [value, row.metric, row.variant, _units(row), row.lift, row.interval, row.p, row.word]
-        for value, row in found
-    ]
-    header = ["Value", "Metric", "Variant", "Units", "Lift", "Interval", "p", "Reading"]
-    tests = words.plural(max((row.tests for _, row in found), default=1), "test")
-    return f"**By {escape(column)}** (p over {tests})\n\n{table(header, body, numeric=(3, 4, 5, 6))}"
+def _segment(split: Split) -> str:
+    header = [f"By {split.column}", "Units", "Lift", "Interval", "p", "Reading"]
+    body = [[value, _units(row), row.lift, row.interval, row.p, row.word] for value, row in split.parts]
+    what = f"**{escape(split.metric)}, {escape(split.variant)}** (p over {words.plural(split.tests, 'test')})"
+    return f"{what}\n\n{table(header, body, numeric=(1, 2, 3, 4))}"
 
 
 def _decision(findings: Findings) -> str:

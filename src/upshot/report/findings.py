@@ -50,6 +50,11 @@ class Findings:
         known = {m.name: m for m in (*self.plan.metrics, *self.evidence.metrics)}
         return known[name]
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a check failed, so that no effect should be believed."""
+        return any(check.status == "fail" for check in self.analysis.checks)
+
     def failing_checks(self) -> tuple[Check, ...]:
         """Checks that failed, then those that warn."""
         return tuple(c for status in ("fail", "warn") for c in self.analysis.checks if c.status == status)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from upshot.analysis.result import Comparison, MetricResult
-from upshot.report import rows, words
+from upshot.report import rows, segments, words
 from upshot.report.findings import Findings
 from upshot.report.rows import Row
 
@@ -96,16 +96,13 @@ def _guardrails(findings: Findings) -> Iterator[str]:
 
 
 def _segments(findings: Findings) -> Iterator[str]:
-    for column, values in findings.analysis.segments.items():
-        for value, part in values.items():
-            for row in rows.of_metrics(findings, part.metrics):
-                if row.standing in {"better", "worse"}:
-                    where = f"{words.plain(column)} = {words.plain(value)}"
-                    over = words.plural(row.tests, "test")
-                    yield (
-                        f"Among {where}, {row.variant} is {row.standing} on {row.metric}: "
-                        f"{row.lift} {row.interval} (exploratory, over {over})"
-                    )
+    for split in segments.splits(findings):
+        for value, row in split.parts:
+            if row.standing in {"better", "worse"}:
+                yield (
+                    f"Among {split.column} = {value}, {row.variant} is {row.standing} on {row.metric}: "
+                    f"{row.lift} {row.interval} (exploratory, over {words.plural(split.tests, 'test')})"
+                )
 
 
 def _fades(findings: Findings) -> Iterator[str]:

@@ -55,7 +55,7 @@ def next_steps(findings: Findings) -> tuple[str, ...]:
     known = _names(findings)
     steps = [step.format_map(known) for step in STEPS.get(verdict.cause, STEPS[verdict.verdict])]
     mends = [check.mend for check in findings.failing_checks() if check.mend]
-    return tuple(words.sentence(step) for step in (*steps, *mends))
+    return tuple(words.capital(step) for step in (*steps, *mends))
 
 
 def _names(findings: Findings) -> dict[str, str]:

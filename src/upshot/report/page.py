@@ -10,12 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from upshot.report import charts, figures, rows, sections, words
+from upshot.report import charts, figures, rows, sections, segments, words
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
 from upshot.report.next_steps import next_steps
 from upshot.report.rows import Row
-from upshot.report.scale import Scale
 
 ROLES = {"primary": "Primary", "secondary": "Secondary"}
 
@@ -43,7 +42,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": words.plain, "sentence": words.sentence, "count": words.count}
+    environment.filters |= {
+        "plain": words.plain,
+        "sentence": words.sentence,
+        "count": words.count,
+        "capital": words.capital,
+    }
     environment.filters |= {
         "signed": lambda v: words.percent(v, signed=True),
         "at": lambda p: f"{100 * p:.2f}%",
@@ -99,7 +103,11 @@ def _tables(findings: Findings) -> dict[str, Any]:
         "confidence": words.percent(findings.confidence),
         "missing": _missing([*roles["primary"], *roles["secondary"]]),
         "missing_guardrails": _missing(roles["guardrail"]),
-        "segments": [_segment(findings, column) for column in findings.analysis.segments],
+        "splits": [
+            (split, rows.ruler(findings, [row for _, row in split.parts]))
+            for split in segments.splits(findings)
+        ],
+        "in_doubt": findings.in_doubt,
         "several": len(findings.challengers) > 1,
     }
 
@@ -112,18 +120,3 @@ def _missing(group: Sequence[Row]) -> list[str]:
 def _family(group: Sequence[Row]) -> str:
     tests = max(row.tests for row in group)
     return f"p and intervals over {tests} tests" if tests > 1 else ""
-
-
-def _segment(findings: Findings, column: str) -> tuple[str, list[tuple[str, list[Row]]], Scale, int]:
-    """A column's values with their rows, the values with most units first."""
-    found = [
-        (
-            words.plain(value),
-            [row for row in rows.of_metrics(findings, part.metrics) if row.role == "primary"],
-        )
-        for value, part in findings.analysis.segments[column].items()
-    ]
-    found.sort(key=lambda pair: -sum(row.units for row in pair[1]))
-    everything = [row for _, group in found for row in group]
-    ruler = rows.ruler(findings, everything)
-    return words.plain(column), found, ruler, max((row.tests for row in everything), default=1)

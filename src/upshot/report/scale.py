@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from upshot.analysis.result import Bounds
 
+WIDE = 4.0  # an interval this many times as wide as the middle one of its kind does not set the scale
 CROWDED = 2.5  # what lies this many times as far off as the lead is cut off, and drawn with an arrow
 
 
@@ -45,8 +46,9 @@ Drawn = tuple[float | None, Bounds]
 def shared(lead: Sequence[Drawn], others: Sequence[Drawn] = (), also: Sequence[float] = ()) -> Scale:
     """A scale for estimates with their intervals, with round ends.
 
-    The lead (primary metrics) always fits. Other intervals fit unless they are far wider than the lead or
-    lie far off, and so do the values in ``also`` (a ship threshold). Ends that do not exist set nothing.
+    The lead (primary metrics) fits, but for single intervals far wider than most of it. Others fit unless
+    they lie far beyond the lead, and so do the values in ``also`` (a ship threshold). Ends that do not exist
+    set nothing.
 
     >>> shared([(0.05, (0.01, 0.09))]), shared([])
     (Scale(low=-0.05, high=0.1, step=0.05), Scale(low=-0.1, high=0.1, step=0.05))
@@ -64,13 +66,19 @@ def shared(lead: Sequence[Drawn], others: Sequence[Drawn] = (), also: Sequence[f
 
 
 def _ends(drawn: Sequence[Drawn]) -> list[float]:
-    """Both ends of every interval that has two, and else whatever numbers there are."""
+    """Both ends of every interval that has two and is not far wider than most; else the numbers there are."""
+    widths = sorted(high - low for _, (low, high) in drawn if low is not None and high is not None)
+    widest = WIDE * widths[len(widths) // 2] if widths else math.inf
     return [
         end
-        for value, bounds in drawn
-        for end in (bounds if None not in bounds else (value, *bounds))
-        if end is not None
+        for value, (low, high) in drawn
+        for end in (_numbers(value, low, high) if low is None or high is None else (low, high))
+        if low is None or high is None or high - low <= widest
     ]
+
+
+def _numbers(*values: float | None) -> tuple[float, ...]:
+    return tuple(value for value in values if value is not None)
 
 
 def _round_step(size: float) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upshot.analysis.result import Check
-from upshot.report import rows, words
+from upshot.report import rows, segments, words
 from upshot.report.findings import Findings
 from upshot.report.rows import Row, Standing
 from upshot.report.scale import Scale
@@ -100,8 +100,10 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
         grid.add_column(width=5, justify="right")
         grid.add_column(ratio=1)
         name = check.name.replace("_", " ")
-        body = " ".join(words.sentence(t) for t in (check.detail, check.mend) if t)
-        grid.add_row(Text(mark, style=style), Text.assemble((f"{name}: ", "bold"), body))
+        mend = f"\n→ {words.capital(check.mend)}" if check.mend else ""
+        grid.add_row(
+            Text(mark, style=style), Text.assemble((f"{name}: ", "bold"), words.sentence(check.detail), mend)
+        )
         yield grid
 
 
@@ -124,7 +126,7 @@ def _results(findings: Findings, width: int) -> Iterator[RenderableType]:
     for role, group in by_role.items():
         if group:
             yield _heading(ROLE_TITLES[role], _family(findings, group))
-            yield _table(findings, group, ruler, width)
+            yield _table(findings, group, everything, ruler, width)
             yield from (_bullet(words.sentence(row.guardrail.sentence)) for row in group if row.guardrail)
     for line in dict.fromkeys(f"{row.metric}: {reason}" for row in everything for reason in row.missing):
         yield _bullet(line, style="dim")
@@ -136,19 +138,28 @@ def _family(findings: Findings, group: Sequence[Row]) -> str:
         return "held = proven within its limit"
     tests = max(row.tests for row in group)
     level = f"{words.percent(findings.confidence)} intervals"
-    return f"{level}, p and intervals over {tests} tests" if tests > 1 else level
+    over = f", p and intervals over {tests} tests" if tests > 1 else ""
+    return level + over + (", in doubt: a check failed" if findings.in_doubt else "")
 
 
-def _table(findings: Findings, group: Sequence[Row], ruler: Scale, width: int) -> RenderableType:
+def _table(
+    findings: Findings, group: Sequence[Row], everything: Sequence[Row], ruler: Scale, width: int
+) -> RenderableType:
+    """One role's rows; columns are as wide as all roles need, so that bars lie below each other."""
     several = len(findings.challengers) > 1
     bar = max(15, min(41, width - 65))
+    control, variant = words.plain(findings.control), words.plain(findings.challengers[0])
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
     table.add_column("", ratio=1, min_width=12, overflow="fold")
-    table.add_column(words.plain(findings.control), justify="right", max_width=11)
-    table.add_column(
-        "variant" if several else words.plain(findings.challengers[0]), justify="right", max_width=11
-    )
-    table.add_column("lift", justify="right", no_wrap=True, max_width=18)
+    for header, texts in (
+        (control, [text for row in everything for text in (row.control, words.count(row.control_units))]),
+        (
+            "variant" if several else variant,
+            [t for row in everything for t in (row.value, words.count(row.units))],
+        ),
+        ("lift", [text for row in everything for text in (row.lift, row.interval)]),
+    ):
+        table.add_column(header, justify="right", width=min(18, max(map(len, [header[:11], *texts]))))
     table.add_column(_ruler(ruler, bar), no_wrap=True, width=bar)
     table.add_column("" if group[0].role == "guardrail" else "p", justify="right", width=10)
     for row in group:
@@ -223,28 +234,22 @@ def draw(
 
 
 def _segments(findings: Findings, width: int) -> Iterator[RenderableType]:
-    for column, values in findings.analysis.segments.items():
-        found = [
-            (value, row) for value, part in values.items() for row in rows.of_metrics(findings, part.metrics)
-        ]
-        primary = [(value, row) for value, row in found if row.role == "primary"]
-        if not primary:
-            continue
-        primary.sort(key=lambda pair: -pair[1].units - pair[1].control_units)
-        shown = primary[:SEGMENT_LIMIT]
-        ruler = rows.ruler(findings, [row for _, row in shown])
-        note = f"exploratory, over {max(row.tests for _, row in primary)} tests"
-        yield _heading(f"By {words.plain(column)}", note)
-        yield _segment_table(findings, shown, ruler, width)
-        if len(primary) > len(shown):
-            yield _bullet(f"{len(primary) - len(shown)} more in the report and in --json", style="dim")
+    """The first primary metric by every column; the others are in the report and the JSON."""
+    first = next((metric.name for metric in findings.plan.of_role("primary")), "")
+    for split in segments.splits(findings):
+        if split.metric == words.plain(first):
+            about = f"{split.metric}, {split.variant}" if len(findings.challengers) > 1 else split.metric
+            note = f"{about}: exploratory, over {words.plural(split.tests, 'test')}"
+            yield _heading(f"By {split.column}", note)
+            yield _segment_table(findings, split.parts[:SEGMENT_LIMIT], width)
+            left = len(split.parts) - SEGMENT_LIMIT
+            if left > 0:
+                yield _bullet(f"{left} more in the report and in --json", style="dim")
 
 
-def _segment_table(
-    findings: Findings, shown: Sequence[tuple[str, Row]], ruler: Scale, width: int
-) -> RenderableType:
+def _segment_table(findings: Findings, shown: Sequence[tuple[str, Row]], width: int) -> RenderableType:
     bar = max(15, min(41, width - 65))
-    several = len(findings.plan.of_role("primary")) * len(findings.challengers) > 1
+    ruler = rows.ruler(findings, [row for _, row in shown])
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
     table.add_column("", ratio=1, overflow="fold")
     table.add_column("units", justify="right", no_wrap=True)
@@ -252,15 +257,12 @@ def _segment_table(
     table.add_column(_ruler(ruler, bar), no_wrap=True, width=bar)
     table.add_column("", min_width=8, max_width=13)
     for value, row in shown:
-        name = " · ".join([words.plain(value), *([row.metric, row.variant] if several else [])])
-        units = words.count(row.units + row.control_units)
         style = STYLES[row.standing]
-        bar_text = draw(row.estimate, *row.bounds, ruler, bar, style)
         table.add_row(
-            name,
-            units,
+            value,
+            words.count(row.units + row.control_units),
             f"{row.lift} {row.interval}",
-            bar_text,
+            draw(row.estimate, *row.bounds, ruler, bar, style),
             Text(SHORT.get(row.standing, row.word), style=style),
         )
     return table

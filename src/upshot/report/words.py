@@ -22,10 +22,11 @@ def plain(text: str) -> str:
     return "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
 
 
-def _fixed(value: float, decimals: int, *, signed: bool = False) -> str:
-    """With commas and a true minus; what rounds to zero has no sign."""
+def _fixed(value: float, decimals: int, *, signed: bool = False, end: bool = False) -> str:
+    """With commas and a true minus. What rounds to zero has no sign, but at an end of an interval, where the
+    sign says on which side of zero it lies."""
     digits = f"{abs(value):,.{decimals}f}"
-    if not digits.strip("0.,"):
+    if not value or not (end or digits.strip("0.,")):
         return digits
     return (MINUS if value < 0 else "+" if signed else "") + digits
 
@@ -85,12 +86,9 @@ def amounts(values: Sequence[float | None], kind: Kind) -> tuple[str, ...]:
 
 
 def _shared_decimals(values: Iterable[float], width: float | None, least: int) -> int:
-    """Two significant digits of the interval's width, and more where an end would round to a false zero."""
+    """Two significant digits of the interval's width; of the largest number where there is none."""
     scale = width or max((abs(v) for v in values if v), default=1.0)
-    decimals = max(least if scale < 100 else 0, min(6, 1 - _magnitude(scale)))
-    while decimals < 6 and any(v and not round(v, decimals) for v in values):
-        decimals += 1
-    return decimals
+    return max(least if scale < 100 else 0, min(6, 1 - _magnitude(scale)))
 
 
 def with_interval(
@@ -109,12 +107,10 @@ def with_interval(
     width = factor * (high - low) if low is not None and high is not None else None
     decimals = _shared_decimals(known, width, least=1 if relative else 0)
 
-    def say(v: float) -> str:
-        return _fixed(factor * v, decimals, signed=True) + unit
+    def say(v: float | None) -> str | None:
+        return None if v is None else _fixed(factor * v, decimals, signed=True, end=True) + unit
 
-    return ("–" if value is None else say(value)), _bounds(
-        None if low is None else say(low), None if high is None else say(high)
-    )
+    return say(value) or "–", _bounds(say(low), say(high))
 
 
 def _bounds(low: str | None, high: str | None) -> str:
@@ -198,6 +194,16 @@ def listing(items: Sequence[str], last: str = "and") -> str:
     ('a', 'a and b', 'a, b or c')
     """
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def capital(text: str) -> str:
+    """A sentence of our own that did not begin with a capital.
+
+    >>> capital("find the cause")
+    'Find the cause.'
+    """
+    text = sentence(text)
+    return text[:1].upper() + text[1:]
 
 
 def sentence(text: str) -> str:
