@@ -164,14 +164,14 @@ def decision(findings: Findings) -> str:
     return f"{verdict.verdict} ({cause}), {rule}. {words.sentence(verdict.headline)}"
 
 
-def reasons(findings: Findings) -> tuple[str, ...]:
-    """Why, one sentence each; with several variants each variant's own sentences follow."""
-    verdict = findings.verdict
-    lines = [words.sentence(reason) for reason in verdict.reasons]
-    for one in verdict.variants if len(verdict.variants) > 1 else ():
-        said = " ".join(words.sentence(text) for text in (one.headline, *one.reasons))
-        lines.append(f"{words.plain(one.variant)}: {one.verdict}. {said}")
-    return tuple(dict.fromkeys(lines))
+def by_variant(findings: Findings) -> Facts:
+    """Each variant's own verdict, where there are several."""
+    if len(findings.verdict.variants) < 2:
+        return []
+    return [
+        (words.plain(one.variant), f"{one.verdict}. {words.sentence(one.headline)}")
+        for one in findings.verdict.variants
+    ]
 
 
 def methods(findings: Findings) -> Facts:
