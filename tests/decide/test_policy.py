@@ -149,6 +149,15 @@ def test_a_positive_note_iterates_only_when_the_numbers_are_done() -> None:
     assert decide(plan(), analysis(winner), LIKED).verdict == "SHIP"
 
 
+def test_a_guardrail_of_the_plan_that_was_not_measured_is_unproven() -> None:
+    guarded = plan(
+        metrics=(*plan().metrics, Metric(name="crashed", column="crashed", role="guardrail", margin=0.0))
+    )
+    result = decide(guarded, analysis(metric(comparisons=[comparison(0.1)])))
+    assert (result.verdict, result.cause) == ("DISCUSS", "unproven")
+    assert any("crashed could not be measured" in reason for reason in result.reasons)
+
+
 def test_headlines_are_those_of_the_design() -> None:
     def headline(*metrics, **changes):
         return decide(plan(), analysis(*metrics, **changes)).headline

@@ -96,6 +96,8 @@ def case_of(plan: Plan, analysis: Analysis, situation: Situation, variant: str) 
             found[metric.role].append(read(metric, comparison))
         elif metric.role == "guardrail":
             unmeasured.append(metric.name)
+    analysed = {metric.name for metric in analysis.metrics}
+    unmeasured += [metric.name for metric in plan.of_role("guardrail") if metric.name not in analysed]
     return Case(
         plan=plan,
         analysis=analysis,

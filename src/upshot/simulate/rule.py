@@ -37,13 +37,14 @@ def run(
     processes share the work. A course ends with the first SHIP, KILL, ITERATE or DISCUSS.
 
     Args:
-        plan: the rule.
+        plan: the rule; metrics of which the world knows no truth are left out of it.
         world: what is true. worlds: how many courses. seed: of all chance.
         processes: 1 runs here; more are started afresh, so the caller's module must be importable.
         whole: go on to the last day for `Outcomes.always_covered`; the ending stays that of the decision.
         progress: called with the number of worlds done, now and then.
     """
-    plan = plan if plan.start else replace(plan, start=START)
+    known = tuple(metric for metric in plan.metrics if metric.name in world.truths)
+    plan = replace(plan, metrics=known, start=plan.start or START)
     chunks = [range(first, min(first + CHUNK, worlds)) for first in range(0, worlds, CHUNK)]
     work = partial(_endings, plan, world, seed, whole)
     done: dict[int, tuple[Ending, ...]] = {}
