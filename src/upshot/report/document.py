@@ -126,10 +126,13 @@ def _segment(split: Split) -> str:
 def _decision(findings: Findings) -> str:
     lead = f"**{escape(sections.decision(findings))}**"
     change = findings.verdict.would_change
-    parts = [lead, bullets(sections.reasons(findings))]
-    return "\n\n".join(
-        [*parts, *([f"What would change it: {escape(words.sentence(change))}"] if change else [])]
-    )
+    parts = [
+        lead,
+        bullets([words.sentence(reason) for reason in findings.verdict.reasons]),
+        _facts(sections.by_variant(findings)),
+        f"What would change it: {escape(words.sentence(change))}" if change else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _method(findings: Findings) -> str:

@@ -68,8 +68,9 @@ def _story(findings: Findings) -> dict[str, Any]:
         "title": words.plain(findings.title),
         "eyebrow": _eyebrow(findings),
         "doubts": findings.failing_checks(),
-        "reasons": sections.reasons(findings),
+        "reasons": findings.verdict.reasons,
         "decision": sections.decision(findings),
+        "by_variant": sections.by_variant(findings),
         "overview": sections.overview(findings),
         "hypothesis": sections.hypothesis(findings),
         "criteria": sections.success_criteria(findings),
@@ -86,7 +87,12 @@ def _eyebrow(findings: Findings) -> str:
     units = sum(findings.analysis.progress.units.values())
     noun = rows.unit_noun(findings.analysis.unit)
     period = facts["Period"] if facts["Period"] != "not recorded" else ""
-    parts = [findings.plan.id, findings.plan.name and findings.title, period, words.plural(units, noun)]
+    parts = [
+        findings.plan.id,
+        findings.title if findings.title != findings.plan.id else "",
+        period,
+        words.plural(units, noun),
+    ]
     return " · ".join(words.plain(part) for part in parts if part)
 
 

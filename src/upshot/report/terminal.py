@@ -142,14 +142,30 @@ def _family(findings: Findings, group: Sequence[Row]) -> str:
     return level + over + (", in doubt: a check failed" if findings.in_doubt else "")
 
 
+def _frame(width: int) -> Table:
+    """A table without lines, one space between columns."""
+    return Table(
+        box=None,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        header_style="dim",
+        width=min(width, 110),
+    )
+
+
+def _bar_width(width: int) -> int:
+    return max(15, min(41, width - 63))
+
+
 def _table(
     findings: Findings, group: Sequence[Row], everything: Sequence[Row], ruler: Scale, width: int
 ) -> RenderableType:
     """One role's rows; columns are as wide as all roles need, so that bars lie below each other."""
     several = len(findings.challengers) > 1
-    bar = max(15, min(41, width - 65))
+    bar = _bar_width(width)
     control, variant = words.plain(findings.control), words.plain(findings.challengers[0])
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
+    table = _frame(width)
     table.add_column("", ratio=1, min_width=12, overflow="fold")
     for header, texts in (
         (control, [text for row in everything for text in (row.control, words.count(row.control_units))]),
@@ -248,9 +264,9 @@ def _segments(findings: Findings, width: int) -> Iterator[RenderableType]:
 
 
 def _segment_table(findings: Findings, shown: Sequence[tuple[str, Row]], width: int) -> RenderableType:
-    bar = max(15, min(41, width - 65))
+    bar = _bar_width(width)
     ruler = rows.ruler(findings, [row for _, row in shown])
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", width=min(width, 110))
+    table = _frame(width)
     table.add_column("", ratio=1, overflow="fold")
     table.add_column("units", justify="right", no_wrap=True)
     table.add_column("lift", justify="right", no_wrap=True)
