@@ -1,6 +1,8 @@
 """The JSON Schema of a plan file, with which editors complete and check it while people type."""
 
+import json
 import re
+import sys
 from typing import Any
 
 from upshot.formats.plans import ADAPTER
@@ -53,3 +55,12 @@ def _attributes(docstring: str) -> dict[str, str]:
     section = docstring.partition("Attributes:")[2]
     entries = re.findall(r"^ {8}(\w[\w, ]*): (.*(?:\n {12}.*)*)", section, flags=re.MULTILINE)
     return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+
+
+def schema_text() -> str:
+    """The schema as the file `docs/plan.schema.json` holds it."""
+    return json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())
