@@ -25,6 +25,7 @@ VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", BAR: "bar"} | {
     colour: f"series-{i}" for i, colour in enumerate(SERIES)
 }
 WIDTH, HEIGHT = 340, 190
+COUNTED = "datum.value ? format(datum.value, '~s') : '0'"
 SIGNED = "datum.value ? format(datum.value, '+~%') : '0'"
 
 
@@ -194,7 +195,7 @@ def exposures(by_day: Mapping[date, Mapping[str, int]], variants: Sequence[str])
     ]  # fmt: skip
     encoding = {
         "x": _day_axis(len(by_day)),
-        "y": {"field": "units", "type": "quantitative", "axis": {"title": "new units", "format": "~s"}},
+        "y": {"field": "units", "type": "quantitative", "axis": {"title": "new units", "labelExpr": COUNTED}},
         "color": _by_variant(variants),
     }
     line = {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": encoding}

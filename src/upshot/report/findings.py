@@ -55,6 +55,10 @@ class Findings:
         """Whether a check failed, so that no effect should be believed."""
         return any(check.status == "fail" for check in self.analysis.checks)
 
+    def is_told(self, check: Check) -> bool:
+        """Whether the verdict's own reasons already say what a check found."""
+        return any(check.detail[1:] in reason for reason in self.verdict.reasons)
+
     def failing_checks(self) -> tuple[Check, ...]:
         """Checks that failed, then those that warn."""
         return tuple(c for status in ("fail", "warn") for c in self.analysis.checks if c.status == status)

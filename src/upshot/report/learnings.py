@@ -10,7 +10,20 @@ from upshot.report.rows import Row
 
 def learnings(findings: Findings) -> tuple[str, ...]:
     """Sentences about goals, side effects, guardrails, segments, trend and data, in this order."""
-    told = (
+    if findings.in_doubt:
+        told: tuple[str, ...] = (*_nothing(findings), *_guardrails(findings), *_data(findings))
+    else:
+        told = _effects(findings)
+    return tuple(dict.fromkeys(words.sentence(line) for line in told))
+
+
+def _nothing(findings: Findings) -> Iterator[str]:
+    failed = [check.name.replace("_", " ") for check in findings.analysis.checks if check.status == "fail"]
+    yield f"Nothing can be learned of the effect from these numbers: {words.listing(failed)} failed"
+
+
+def _effects(findings: Findings) -> tuple[str, ...]:
+    return (
         *_goals(findings),
         *_side_effects(findings),
         *_guardrails(findings),
@@ -19,7 +32,6 @@ def learnings(findings: Findings) -> tuple[str, ...]:
         *_variance(findings),
         *_data(findings),
     )
-    return tuple(dict.fromkeys(words.sentence(line) for line in told))
 
 
 def _pairs(findings: Findings) -> Iterator[tuple[MetricResult, Comparison, Row]]:

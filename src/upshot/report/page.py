@@ -67,7 +67,7 @@ def _story(findings: Findings) -> dict[str, Any]:
         "verdict": findings.verdict,
         "title": words.plain(findings.title),
         "eyebrow": _eyebrow(findings),
-        "doubts": findings.failing_checks(),
+        "doubts": [check for check in findings.failing_checks() if not findings.is_told(check)],
         "reasons": findings.verdict.reasons,
         "decision": sections.decision(findings),
         "by_variant": sections.by_variant(findings),

@@ -148,6 +148,8 @@ def outcome(findings: Findings) -> str:
     verdict = findings.verdict
     if verdict.winner:
         return f"Winner: {words.plain(verdict.winner)}."
+    if findings.in_doubt:
+        return "No winner can be named, for a check failed."
     better = {row.variant for row in rows.of_role(findings, "primary") if row.standing == "better"}
     if better:
         return f"No winner is declared, though {words.listing(sorted(better))} is better on a primary metric."

@@ -101,9 +101,8 @@ def _checks(findings: Findings) -> Iterator[RenderableType]:
         grid.add_column(ratio=1)
         name = check.name.replace("_", " ")
         mend = f"\n→ {words.capital(check.mend)}" if check.mend else ""
-        grid.add_row(
-            Text(mark, style=style), Text.assemble((f"{name}: ", "bold"), words.sentence(check.detail), mend)
-        )
+        body = "as said above." if findings.is_told(check) else words.sentence(check.detail) + mend
+        grid.add_row(Text(mark, style=style), Text.assemble((f"{name}: ", "bold"), body))
         yield grid
 
 
