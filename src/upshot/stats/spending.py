@@ -42,29 +42,71 @@ def spent(fraction: float | FloatArray, level: float | FloatArray, spending: Spe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """The paths that go on after a look, and the bounds of |z| at it: both for every level."""
+    """A look, for every level at once.
+
+    Attributes:
+        walk: the paths that go on, at this look or at the one before that it is too near to.
+        bounds: of |z|. spent_to: the information time up to which error was spent.
+        edge: the law of the score at the bound of the walk's look, on either side.
+    """
 
     walk: Walk
     bounds: FloatArray
+    spent_to: float
+    edge: FloatArray
 
 
 def looks_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> list[Look]:
+    """Each of these looks."""
     return [look_at(times[: k + 1], levels, spending) for k in range(len(times))]
 
 
-@lru_cache(maxsize=1024)
 def look_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> Look:
     """The last of these looks; the looks before it are shared by every later one."""
-    before = look_at(times[:-1], levels, spending) if len(times) > 1 else None
-    walk = before.walk if before else start(len(levels), mass=0.5)
+    for k in range(_STRIDE, len(times), _STRIDE):
+        _look(times[:k], levels, spending)
+    return _look(times, levels, spending)
+
+
+@lru_cache(maxsize=1024)
+def _look(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> Look:
+    if not times:
+        nothing = np.full(len(levels), math.inf)
+        return Look(start(len(levels), mass=0.5), nothing, 0.0, np.zeros(len(levels)))
+    before, time = _look(times[:-1], levels, spending), times[-1]
+    if time <= before.spent_to:  # nothing new: what could be claimed before can be claimed still
+        return before
     alphas = np.asarray(levels)
-    time = times[-1]
-    if time - walk.time <= NO_STEP:
-        return Look(walk, np.full(len(levels), math.inf))
-    limits = _solve_bounds(walk, time, _gain(walk.time, time, alphas, spending))
+    share = _gain(before.spent_to, time, alphas, spending)
+    if too_near(before.walk.time, time):
+        return replace(before, bounds=_layer(before, time, share), spent_to=time)
+    limits = _solve_bounds(before.walk, time, share)
     far = (5 - ndtri(alphas / 2)) * math.sqrt(time)  # nobody is beyond it, whatever the bound
-    walk = advance(walk, time, np.zeros(len(levels)), np.clip(limits, 1e-9, far), mirrored=True)
-    return Look(walk, limits / math.sqrt(time))
+    seen = np.clip(limits, 1e-9, far)
+    edge = density(before.walk, time, np.stack([seen, -seen], axis=-1)).sum(axis=-1)
+    walk = advance(before.walk, time, np.zeros(len(levels)), seen, mirrored=True)
+    return Look(walk, limits / math.sqrt(time), time, edge)
+
+
+def _layer(before: Look, time: float, share: FloatArray) -> FloatArray:
+    """Bounds of a look so near to the one before that only paths at its edge can cross in between.
+
+    With edge law g and step deviation s, at most 2 g s L(x) leave beyond x step deviations, L the normal loss
+    (the law falls outwards, so g is taken 3 s further in). The walk stays where it was, which is cautious.
+    """
+    walk = before.walk
+    step = math.sqrt(time - walk.time)
+    base = before.bounds if before.spent_to == walk.time else _at_walk(before)
+    score = base * math.sqrt(walk.time)
+    inside = before.edge * np.exp(np.minimum(3 * step * score / walk.time, 50.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(inside > 0, share / (2 * inside * step), math.inf)
+    low, high = np.zeros(len(share)), np.full(len(share), 38.0)
+    for _ in range(50):
+        x = (low + high) / 2
+        loss = np.exp(-x * x / 2) / math.sqrt(2 * math.pi) - x * ndtr(-x)
+        low, high = np.where(loss > room, x, low), np.where(loss > room, high, x)
+    return (score + high * step) / math.sqrt(time)
 
 
 def _gain(before: float, time: float, level: FloatArray, spending: Spending) -> FloatArray:

@@ -1,0 +1,68 @@
+"""Options that several commands read, and how their texts become values."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from upshot.errors import DataError
+
+
+def parse_split(text: str | None) -> dict[str, float]:
+    """Read ``control=1,treatment=1``.
+
+    Raises:
+        DataError: a part does not read so.
+
+    >>> parse_split("control=1,treatment=3")
+    {'control': 1.0, 'treatment': 3.0}
+    """
+    if not text:
+        return {}
+    split: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, weight = part.partition("=")
+        try:
+            split[name.strip()] = float(weight.rstrip("%"))
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip():
+            raise DataError(f"split {part!r}: write NAME=WEIGHT,NAME=WEIGHT, such as control=1,treatment=1")
+    return split
+
+
+def parse_reasons(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``sample_ratio=known bot filter`` of ``--acknowledge``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, reason = text.partition("=")
+        if not name.strip() or not reason.strip():
+            raise DataError(
+                f"acknowledge {text!r}: write CHECK=REASON, such as sample_ratio='bots were removed'"
+            )
+        found[name.strip()] = reason.strip()
+    return found
+
+
+def percent_or_number(text: str) -> float:
+    """Read ``5%`` and ``0.05`` alike.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number: write 5% or 0.05") from None
+
+
+class Share(click.ParamType[float]):
+    """A number that may be written as a percentage."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return value if isinstance(value, float) else percent_or_number(str(value))
+
+
+SHARE = Share()

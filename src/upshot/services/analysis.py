@@ -1,0 +1,175 @@
+"""Analyse data that one has: a source, a question and perhaps a plan in; findings out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+from upshot.analysis.analyze import analyze
+from upshot.analysis.contract import analysis_to_dict
+from upshot.analysis.counts import evidence_from_counts
+from upshot.analysis.evidence import Evidence
+from upshot.analysis.query import read_evidence
+from upshot.analysis.question import Question
+from upshot.analysis.result import Look
+from upshot.decide.policy import decide
+from upshot.errors import PlanError
+from upshot.formats.canonical import content_hash
+from upshot.formats.plan_rules import plan_problems
+from upshot.formats.plans import plan_to_mapping
+from upshot.model.decision import ExperimentVerdict, Situation
+from upshot.model.plan import Plan
+from upshot.report.findings import Findings
+from upshot.services.looks import is_same, looks_file, read_looks, write_looks
+
+AGAIN = (
+    "these data were looked at {before} before and have changed since: looking again until something shows would "
+    "find it in the end, so from the second look on the numbers are always-valid (safe at every look, a little wider)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        plan: as written, or made of options (`Plan.final`). question: of the table.
+        situation: notes and acknowledgements. today: the calendar day, for plans with a start.
+        memory: the data file beside which looks are kept; None: nothing is remembered.
+        planned: whether the plan was written down before (else it was made of options).
+    """
+
+    plan: Plan
+    question: Question
+    situation: Situation = field(default_factory=Situation)
+    today: date | None = None
+    memory: Path | None = None
+    planned: bool = False
+
+
+def check_plan(plan: Plan, where: str) -> Plan:
+    """The plan, if nothing in it contradicts itself.
+
+    Raises:
+        PlanError: naming everything that does.
+    """
+    problems = plan_problems(plan)
+    if problems:
+        raise PlanError(problems, where)
+    return plan
+
+
+def analyze_table(table: ir.Table, request: Request) -> Findings:
+    """Analyse a table; the looks are written last, once everything else has worked."""
+    evidence = read_evidence(table, request.question)
+    return analyze_evidence(evidence, request)
+
+
+def analyze_counts(counts: Mapping[str, tuple[int, int]], request: Request) -> Findings:
+    """Analyse bare successes and trials."""
+    metric = request.plan.metrics[0]
+    evidence = evidence_from_counts(counts, request.plan.control, metric)
+    return analyze_evidence(evidence, request)
+
+
+def analyze_evidence(evidence: Evidence, request: Request) -> Findings:
+    """Analyse evidence, with the looks of before where the source has a memory."""
+    plan = replace(request.plan, metrics=evidence.metrics, unit=evidence.unit)
+    path = _memory(request)
+    looks = read_looks(path) if path else ()
+    if path is None or (request.planned and plan.monitoring == "fixed"):
+        return _findings(plan, evidence, (), request)
+    if request.planned:
+        return _next_look(plan, evidence, looks, request, path)
+    return _unplanned(plan, evidence, looks, request, path)
+
+
+def _memory(request: Request) -> Path | None:
+    if request.memory is None:
+        return None
+    asked: dict[str, object] = {"variant": request.question.variant, "where": request.question.where or ""}
+    return looks_file(request.memory, asked | {"plan": _identity(request)})
+
+
+def _identity(request: Request) -> str:
+    """What makes two runs the same question: the plan but for what only describes it."""
+    kept = replace(request.plan, name="", hypothesis="", owner="")
+    return content_hash(plan_to_mapping(kept))
+
+
+def _next_look(
+    plan: Plan, evidence: Evidence, looks: Sequence[Look], request: Request, path: Path
+) -> Findings:
+    before = _before(plan, evidence, looks, request)
+    findings = _findings(plan, evidence, before, request)
+    write_looks(path, (*before, findings.analysis.look))
+    return findings
+
+
+def _before(plan: Plan, evidence: Evidence, looks: Sequence[Look], request: Request) -> tuple[Look, ...]:
+    """The looks before this one; the last is this one again if the data did not change."""
+    earlier = tuple(looks[:-1])
+    if looks and is_same(analyze(plan, evidence, earlier, _day(plan, evidence, request)).look, looks[-1]):
+        return earlier
+    return tuple(looks)
+
+
+def _unplanned(
+    plan: Plan, evidence: Evidence, looks: Sequence[Look], request: Request, path: Path
+) -> Findings:
+    """Without a plan the first look is taken as the only one; later ones show always-valid numbers."""
+    watched = replace(plan, monitoring="always_valid")
+    before = _before(watched, evidence, looks, request)
+    safe = _findings(watched, evidence, before, request)
+    findings = safe if before and plan.monitoring == "fixed" else _findings(plan, evidence, (), request)
+    if before and plan.monitoring == "fixed":
+        times = "once" if len(before) == 1 else f"{len(before)} times"
+        note = AGAIN.format(before=times)
+        analysis = replace(findings.analysis, notes=(*findings.analysis.notes, note))
+        findings = replace(findings, analysis=analysis)
+    write_looks(path, (*before, safe.analysis.look))
+    return findings
+
+
+def _findings(plan: Plan, evidence: Evidence, looks: Sequence[Look], request: Request) -> Findings:
+    analysis = analyze(plan, evidence, looks, _day(plan, evidence, request))
+    verdict = decide(plan, analysis, request.situation)
+    return Findings(plan=plan, evidence=evidence, analysis=analysis, verdict=verdict, looks=tuple(looks))
+
+
+def _day(plan: Plan, evidence: Evidence, request: Request) -> date | None:
+    """The last day of the data; today, where a running plan's data carry no time."""
+    if evidence.days or plan.final:
+        return max(evidence.days, default=None)
+    return request.today if plan.start else None
+
+
+def findings_to_dict(findings: Findings) -> dict[str, Any]:
+    """The JSON contract, verdict included."""
+    return analysis_to_dict(findings.analysis, verdict_to_dict(findings.verdict))
+
+
+def verdict_to_dict(verdict: ExperimentVerdict) -> dict[str, Any]:
+    """A verdict as plain values."""
+    return {
+        "verdict": verdict.verdict,
+        "cause": verdict.cause,
+        "headline": verdict.headline,
+        "reasons": list(verdict.reasons),
+        "would_change": verdict.would_change,
+        "winner": verdict.winner,
+        "variants": {
+            one.variant: {
+                "verdict": one.verdict,
+                "cause": one.cause,
+                "row": one.row,
+                "headline": one.headline,
+                "reasons": list(one.reasons),
+                "would_change": one.would_change,
+            }
+            for one in verdict.variants
+        },
+    }
