@@ -1,0 +1,1 @@
+"""A plan and its data become an analysis: one query, moments, effects, intervals, checks."""
