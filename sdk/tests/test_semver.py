@@ -13,7 +13,9 @@ PUBLISHED = [  # section 11's own chain
     "1.0.0-rc.1", "1.0.0", "2.0.0", "2.1.0", "2.1.1",
 ]  # fmt: skip
 
-identifiers = st.integers(0, 30).map(str) | st.text("abAB0-", min_size=1, max_size=3).filter(lambda s: not s.isdigit())
+identifiers = st.integers(0, 30).map(str) | st.text("abAB0-", min_size=1, max_size=3).filter(
+    lambda s: not s.isdigit()
+)
 versions = st.tuples(
     st.tuples(*[st.integers(0, 12)] * 3), st.lists(identifiers, max_size=3), st.sampled_from(["", "+b.1"])
 )
