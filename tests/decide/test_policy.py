@@ -140,6 +140,16 @@ def test_mixed_primaries_wait_for_the_maximum() -> None:
     assert (final.verdict, final.cause) == ("DISCUSS", "mixed")
 
 
+def test_futility_ends_what_cannot_succeed_if_the_plan_asks_for_it() -> None:
+    flat = analysis(metric(comparisons=[comparison(-0.01, 0.08, tests=1)]), progress=RUNNING)
+    going_on = decide(plan(monitoring="group_sequential"), flat)
+    assert going_on.verdict == "CONTINUE"
+    ended = decide(plan(monitoring="group_sequential", futility=True), flat)
+    assert (ended.verdict, ended.cause, ended.variants[0].row) == ("KILL", "inconclusive", 10)
+    hopeful = analysis(metric(comparisons=[comparison(0.06, 0.08, tests=1)]), progress=RUNNING)
+    assert decide(plan(monitoring="group_sequential", futility=True), hopeful).verdict == "CONTINUE"
+
+
 def test_a_positive_note_iterates_only_when_the_numbers_are_done() -> None:
     leaning = metric(comparisons=[comparison(0.01, 0.2)])
     assert decide(plan(), analysis(leaning), LIKED).verdict == "ITERATE"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from upshot.analysis.result import Analysis, Check, Comparison, MetricResult, Progress
+from upshot.decide.outlook import is_futile
 from upshot.decide.reading import Reading, read
 from upshot.model.decision import Situation
 from upshot.model.plan import Plan
@@ -80,6 +81,12 @@ class Case:
         return tuple(
             check for check in failed_checks(self.analysis) if not self.situation.reason_for(check.name)
         )
+
+    @property
+    def futile(self) -> bool:
+        """Whether the plan's futility bounds say of every primary that going on is not worth it."""
+        information = self.progress.information
+        return bool(self.primaries) and all(is_futile(one, self.plan, information) for one in self.primaries)
 
     def no_gain(self, gain: float) -> bool:
         """Whether this gain is ruled out for every primary."""

@@ -215,13 +215,24 @@ def iterate(case: Case) -> Finding:
 
 
 def no_effect(case: Case) -> Finding:
-    """What the test was built to find is not there."""
-    effect = percent(case.plan.minimum_effect)
+    """What the test was built to find is not there, or cannot be shown any more."""
+    effect, reasons = percent(case.plan.minimum_effect), tuple(describe(one) for one in case.primaries)
+    if not case.no_gain(case.plan.minimum_effect):
+        return Finding(
+            "KILL",
+            "inconclusive",
+            f"Keep control: this test has too little chance left to show a gain of {effect}",
+            (
+                *reasons,
+                "The plan's futility bound was crossed; it binds nobody, so going on costs time only.",
+            ),
+            "Going on to the maximum all the same: alpha stays whole.",
+        )
     return Finding(
         "KILL",
         "no_effect",
         f"Keep control: a gain of {effect} is ruled out",
-        tuple(describe(reading) for reading in case.primaries),
+        reasons,
         f"A smaller minimum effect than {effect}, with the larger sample it needs.",
     )
 

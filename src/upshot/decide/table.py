@@ -45,6 +45,11 @@ def _worth_trying_again(case: Case) -> bool:
     return leaning and case.situation.leaning > 0 and done
 
 
+def _hopeless(case: Case) -> bool:
+    """A significant gain below the bar is not "no effect": it goes on until row 6 or row 8 settles it."""
+    return not case.better and (case.no_gain(case.plan.minimum_effect) or case.futile)
+
+
 def _promising(case: Case) -> bool:
     more_looks = case.plan.monitoring != "fixed"
     return case.progress.planned_reached and more_looks and bool(finding.promises(case))
@@ -60,8 +65,7 @@ STANDARD = (
     Row(7, lambda case: bool(case.worth), finding.unproven),
     Row(8, _small, finding.small),
     Row(9, _worth_trying_again, finding.iterate),
-    # a significant gain below the bar is not "no effect": it goes on until row 6 or row 8 settles it
-    Row(10, lambda case: not case.better and case.no_gain(case.plan.minimum_effect), finding.no_effect),
+    Row(10, _hopeless, finding.no_effect),
     Row(11, lambda case: case.progress.maximum_reached, finding.inconclusive),
     Row(12, _promising, finding.promising),
     Row(13, lambda _: True, finding.running),
@@ -80,7 +84,7 @@ SUPERIORITY_WITH_GUARDRAILS = (
     *STANDARD[:5],
     Row(6, lambda case: bool(case.better) and not case.unproven, finding.ship),
     Row(7, lambda case: bool(case.better), finding.unproven),
-    Row(8, lambda case: case.no_gain(case.plan.minimum_effect), finding.no_effect),
+    Row(8, _hopeless, finding.no_effect),
     Row(9, lambda case: case.progress.maximum_reached, finding.inconclusive),
     Row(10, _promising, finding.promising),
     Row(11, lambda _: True, finding.running),
