@@ -89,3 +89,13 @@ def test_uneven_bins_are_drawn_by_density() -> None:
     uneven = Histogram(edges=(0.0, 1.0, 3.0), counts={"control": (1, 2)})
     spec = charts.distribution(uneven, ("control",), "revenue")
     assert [v["share"] for v in spec["data"]["values"]][:2] == pytest.approx([1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[31m", "\x00", "\uffff", "\ud800", "\ufdd0", "<b>&\"'", "a" * 3000, ""]
+)
+def test_no_name_can_bring_the_drawing_down(name: str) -> None:
+    """vl-convert aborts the process on text that is no XML; if this broke, the test run would die with it."""
+    histogram = Histogram(edges=(0.0, 1.0, 2.0), counts={"control": (1, 2), name: (2, 1)})
+    text = charts.to_svg(charts.distribution(histogram, ("control", name), name))
+    assert ElementTree.fromstring(text).tag == f"{SVG}svg"

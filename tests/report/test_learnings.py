@@ -16,6 +16,7 @@ def test_a_gain_is_told_with_its_shrunken_size(won: Findings) -> None:
     assert "treatment improved converted from 9.98% to 10.53%: +5.5%, 95% interval [+1.4%, +9.8%]." in text(
         won
     )
+    assert "The chance that the lift of converted is beyond +2.5% is 91% (prior: normal around 0" in text(won)
     assert "expect about +4.3% rather than +5.5% once treatment is everywhere." in text(won)
 
 
@@ -33,9 +34,9 @@ def test_no_difference_says_what_is_still_possible(remake: Callable[..., Finding
 
 def test_for_lower_is_better_the_other_end_decides(remake: Callable[..., Findings]) -> None:
     findings = remake(significant=False, lift=0.01, lift_interval=(-0.03, 0.20))
-    lower = replace(findings.evidence.metrics[0], better="lower")
-    metrics = (lower, *findings.evidence.metrics[1:])
-    turned = replace(findings, evidence=replace(findings.evidence, metrics=metrics))
+    first, *others = findings.analysis.metrics
+    metrics = (replace(first, better="lower"), *others)
+    turned = replace(findings, analysis=replace(findings.analysis, metrics=metrics))
     assert "an effect of −5% is ruled out" in text(turned)
 
 

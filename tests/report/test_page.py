@@ -15,7 +15,7 @@ from upshot.report.findings import Findings
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 SELF_CLOSED = {"line", "circle", "path", "rect"}
-CANARY = "<script>alert('canary')</script>\"'><svg onload=alert(1)>{{7*7}}"
+CANARY = "\x1b[31m\u202e<script>alert('canary')</script>\"'><svg onload=alert(1)>{{7*7}}"
 
 
 class Outline(HTMLParser):

@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from upshot.analysis.evidence import Histogram
+from upshot.report import words
 from upshot.report.rows import Row
 from upshot.report.timeline import Point
 
@@ -33,8 +34,20 @@ def to_svg(spec: Spec) -> str:
     """Draw a specification: an SVG element without script, style or outside reference, with hover titles."""
     import vl_convert  # only those who draw pay for it
 
-    drawn = vl_convert.vegalite_to_svg(spec, vl_version="6.4", allowed_base_urls=[])
-    return _adapt(drawn, str(spec.get("description", "")))
+    clean = _drawable(spec)
+    drawn = vl_convert.vegalite_to_svg(clean, vl_version="6.4", allowed_base_urls=[])
+    return _adapt(drawn, str(clean.get("description", "")))
+
+
+def _drawable(part: Any) -> Any:
+    """The same without characters that XML cannot hold: one in a label would abort the whole process."""
+    if isinstance(part, str):
+        return words.plain(part)
+    if isinstance(part, Mapping):
+        return {key: _drawable(value) for key, value in part.items()}
+    if isinstance(part, Sequence):
+        return [_drawable(value) for value in part]
+    return part
 
 
 def _adapt(svg: str, description: str) -> str:

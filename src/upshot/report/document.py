@@ -48,7 +48,7 @@ def _facts(facts: sections.Facts) -> str:
 def _results(findings: Findings) -> str:
     found = [row for role in ("primary", "secondary") for row in rows.of_role(findings, role)]
     parts = [escape(sections.outcome(findings)), _results_table(findings, found), *_notes(found)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, bullets(sections.closing(findings))]).rstrip()
 
 
 def _results_table(findings: Findings, found: Sequence[Row]) -> str:
@@ -75,8 +75,13 @@ def _notes(found: Sequence[Row]) -> list[str]:
         f"The p-values and intervals of the {role} metrics are adjusted over {n} tests."
         for role, n in families.items()
     ]
+    alone = [
+        f"Alone, {row.metric} of {row.variant} would have {row.interval_alone}, p {row.p_alone}."
+        for row in found
+        if row.tests > 1
+    ]
     missing = [f"{row.metric}, {row.variant}: {reason}" for row in found for reason in row.missing]
-    return [bullets(lines) for lines in (adjusted, missing) if lines]
+    return [bullets(lines) for lines in ([*adjusted, *alone], missing) if lines]
 
 
 def _checks(findings: Findings) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from upshot.analysis.belief import prior_of
 from upshot.analysis.result import Comparison, MetricResult
 from upshot.report import rows, segments, words
 from upshot.report.findings import Findings
@@ -44,12 +45,21 @@ def _goals(findings: Findings) -> Iterator[str]:
     for result, comparison, row in _pairs(findings):
         if result.role == "primary":
             yield _goal(findings, comparison, row)
+            yield from _belief(findings, comparison, row)
             if row.standing == "better" and comparison.shrunken_lift is not None and _goes_on(findings):
                 expected = words.percent(comparison.shrunken_lift, 1, signed=True)
                 yield (
                     f"Winners are overestimated: for {row.metric} expect about {expected} rather than "
                     f"{row.lift} once {row.variant} is everywhere"
                 )
+
+
+def _belief(findings: Findings, comparison: Comparison, row: Row) -> Iterator[str]:
+    """The chance that it is worth shipping, with the prior that it rests on."""
+    if comparison.p_win is not None and rows.bars(findings):
+        bar = words.percent((1 if row.better == "higher" else -1) * findings.plan.worth_shipping, signed=True)
+        chance, prior = words.chance(comparison.p_win), prior_of(findings.plan).name
+        yield f"The chance that the lift of {row.metric} is beyond {bar} is {chance} (prior: {prior})"
 
 
 def _goes_on(findings: Findings) -> bool:
@@ -74,9 +84,9 @@ def _goal(findings: Findings, comparison: Comparison, row: Row) -> str:
 def _ruled_out(findings: Findings, comparison: Comparison, row: Row) -> str:
     """Whether the effect that was looked for can still be there."""
     low, high = comparison.lift_interval
-    metric = findings.metric(row.metric)
-    best = high if metric.better == "higher" else None if low is None else -low
-    wanted = words.percent(metric.sign * findings.plan.minimum_effect, signed=True)
+    higher = row.better == "higher"
+    best = high if higher else None if low is None else -low
+    wanted = words.percent((1 if higher else -1) * findings.plan.minimum_effect, signed=True)
     if best is not None and best < findings.plan.minimum_effect:
         return f"an effect of {wanted} is ruled out (interval {row.interval})"
     return f"an effect of {wanted} is still possible (interval {row.interval})"
@@ -129,11 +139,11 @@ def _fades(findings: Findings) -> Iterator[str]:
 
 
 def _variance(findings: Findings) -> Iterator[str]:
-    for _, comparison, row in _pairs(findings):
+    for result, comparison, row in _pairs(findings):
         share = comparison.variance_reduction
         if share is not None and 0.01 <= share < 1:
             more = words.percent(share / (1 - share), 0)
-            columns = words.listing([words.plain(c) for c in findings.metric(row.metric).covariates])
+            columns = words.listing([words.plain(c) for c in findings.metric(result.name).covariates])
             yield (
                 f"{columns or 'Covariates'} took {words.percent(share, 0)} off the variance of "
                 f"{row.metric}: as good as {more} more units"

@@ -70,6 +70,7 @@ def _story(findings: Findings) -> dict[str, Any]:
         "doubts": [check for check in findings.failing_checks() if not findings.is_told(check)],
         "reasons": findings.verdict.reasons,
         "decision": sections.decision(findings),
+        "closing": sections.closing(findings),
         "by_variant": sections.by_variant(findings),
         "overview": sections.overview(findings),
         "hypothesis": sections.hypothesis(findings),

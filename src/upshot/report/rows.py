@@ -21,6 +21,7 @@ WORDS: dict[Standing, str] = {
     "held": "held",
     "unproven": "not proven",
 }
+SHOWN = frozenset({"effect", "interval", "lift", "lift_interval", "p_value", "p_value_adjusted"})
 KINDS = {
     "proportion": "share of {units}",
     "retention": "share of {units} who came back",
@@ -39,7 +40,8 @@ class Row:
     Attributes:
         about: what the metric measures; better: which way is better. control, value: the two averages.
         control_units, units: units behind them. lift, interval: relative, or the plain difference where
-            there is no lift (then ``relative`` is False). p: adjusted, over ``tests`` tests.
+            there is no lift (then ``relative`` is False). p: adjusted, over ``tests`` tests; ``*_alone``: as if
+            this were the only test.
         standing: better, worse, unclear or unknown; for guardrails their state.
         estimate, bounds: the lift and its interval as numbers, for the bar.
         missing: why numbers are missing, each a sentence.
@@ -59,8 +61,9 @@ class Row:
     relative: bool
     difference: str
     difference_interval: str
+    interval_alone: str
     p: str
-    p_unadjusted: str
+    p_alone: str
     tests: int
     standing: Standing
     method: str
@@ -92,6 +95,10 @@ def _row(findings: Findings, result: MetricResult, comparison: Comparison) -> Ro
     before, after = words.amounts([control.mean, treated.mean], result.kind)
     relative = comparison.lift is not None or comparison.effect is None
     lift, lift_interval = words.with_interval(comparison.lift, comparison.lift_interval, relative=True)
+    _, alone = words.with_interval(comparison.lift, comparison.lift_interval_unadjusted, relative=True)
+    _, change_alone = words.with_interval(
+        comparison.effect, comparison.interval_unadjusted, relative=False, kind=result.kind
+    )
     change, change_interval = words.with_interval(
         comparison.effect, comparison.interval, relative=False, kind=result.kind
     )
@@ -111,15 +118,22 @@ def _row(findings: Findings, result: MetricResult, comparison: Comparison) -> Ro
         difference=change,
         difference_interval=change_interval,
         p=words.p_value(comparison.p_value_adjusted, findings.analysis.alpha),
-        p_unadjusted=words.p_value(comparison.p_value, findings.analysis.alpha),
+        interval_alone=alone if relative else change_alone,
+        p_alone=words.p_value(comparison.p_value, findings.analysis.alpha),
         tests=comparison.tests,
         standing=standing(result, comparison),
         method=comparison.method,
         estimate=comparison.lift,
         bounds=comparison.lift_interval,
-        missing=tuple(dict.fromkeys(words.sentence(r) for r in comparison.reasons.values())),
+        missing=_missing(comparison),
         guardrail=comparison.guardrail,
     )
+
+
+def _missing(comparison: Comparison) -> tuple[str, ...]:
+    """Why numbers of the table are missing, each reason once."""
+    shown = (reason for field, reason in comparison.reasons.items() if field.split(".")[0] in SHOWN)
+    return tuple(dict.fromkeys(words.sentence(reason) for reason in shown))
 
 
 def ruler(findings: Findings, shown: Sequence[Row]) -> Scale:

@@ -38,6 +38,7 @@ def overview(findings: Findings) -> Facts:
         ("Variants", _variants(findings)),
         ("Period", words.period(*_period(findings))),
         ("Duration", words.duration(progress.days) if progress.days is not None else "not recorded"),
+        ("Looks", _looks(findings)),
         ("Status", status(findings)),
     ]
     return [(name, words.plain(text)) for name, text in facts if text]
@@ -62,14 +63,23 @@ def _variants(findings: Findings) -> str:
     return "; ".join(say(name) for name in findings.evidence.variants)
 
 
+def _looks(findings: Findings) -> str:
+    """When the data were looked at before; empty at the first look."""
+    if not findings.looks:
+        return ""
+    days = [words.day(look.day) for look in findings.looks if look.day]
+    since = f", the first on {days[0]}" if days else ""
+    return f"{words.plural(len(findings.looks) + 1, 'look')}{since}"
+
+
 def status(findings: Findings) -> str:
     """How far it is: complete, running with what is left, or before its first decision."""
-    progress, looks = findings.analysis.progress, findings.analysis.look.number
+    progress = findings.analysis.progress
     if findings.plan.final:
         return "complete: the data are taken as final, because there is no plan"
     if progress.maximum_reached:
         return "complete: the maximum is reached"
-    done = f"{words.percent(progress.information, 0)} of the maximum at look {looks}"
+    done = f"{words.percent(progress.information, 0)} of the maximum"
     if progress.days_left:
         return f"running: {words.plural(progress.days_left, 'day')} to the planned end, {done}"
     return f"running past its planned end, {done}" if progress.planned_reached else f"running, {done}"
@@ -154,6 +164,18 @@ def outcome(findings: Findings) -> str:
     if better:
         return f"No winner is declared, though {words.listing(sorted(better))} is better on a primary metric."
     return "No winner: no variant is better than control on a primary metric."
+
+
+def closing(findings: Findings) -> tuple[str, ...]:
+    """What a test with planned looks says once it has ended: corrected for its having stopped where it did."""
+    return tuple(
+        f"{words.plain(result.name)}, {words.plain(one.variant)}: corrected for the looks, the effect is "
+        f"{words.with_interval(one.median_unbiased, (None, None), relative=False, kind=result.kind)[0]} "
+        f"(median-unbiased) with a stage-wise {words.p_phrase(one.stagewise_p_value)}."
+        for result in findings.analysis.metrics
+        for one in result.comparisons
+        if result.role == "primary" and one.stagewise_p_value is not None and one.median_unbiased is not None
+    )
 
 
 def decision(findings: Findings) -> str:

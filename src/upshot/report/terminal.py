@@ -70,9 +70,13 @@ def _understood(findings: Findings) -> Iterator[RenderableType]:
 
 def _verdict(findings: Findings) -> Iterator[RenderableType]:
     verdict = findings.verdict
+    head = Table.grid(padding=(0, 2))
+    head.add_column(no_wrap=True)
+    head.add_column(ratio=1)
     badge = Text(f" {verdict.verdict} ", style=VERDICT_STYLES[verdict.verdict])
+    head.add_row(badge, Text(words.plain(verdict.headline), style="bold"))
     yield Text("")
-    yield Text.assemble(badge, "  ", (words.plain(verdict.headline), "bold"))
+    yield head
     yield Text("")
     for reason in verdict.reasons:
         yield _bullet(words.plain(reason))

@@ -13,13 +13,19 @@ SHARES = frozenset({"proportion", "retention", "funnel"})
 
 
 def plain(text: str) -> str:
-    """One line without control or direction-changing characters, which a terminal or browser would act on.
+    """One line without the characters that a terminal or browser would act on, or that no XML may hold.
 
     >>> plain("a\\x1b[31mb\\nc")
     'a[31mb c'
     """
     spaced = " ".join(text.split())
-    return "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
+    return "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs"} and not _is_void(c))
+
+
+def _is_void(character: str) -> bool:
+    """Whether it is one of Unicode's 66 noncharacters."""
+    code = ord(character)
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def _fixed(value: float, decimals: int, *, signed: bool = False, end: bool = False) -> str:
@@ -136,6 +142,17 @@ def p_value(p: float | None, alpha: float | None = None) -> str:
         decimals += 1
     text = f"{p:.{decimals}f}"
     return "1" if not text.strip("10.") and p > 0.5 else text
+
+
+def chance(probability: float) -> str:
+    """A probability that is never said to be 0 or 1.
+
+    >>> chance(0.9137), chance(0.99999), chance(0.0002)
+    ('91%', 'over 99.9%', 'under 0.1%')
+    """
+    if probability > 0.999 or probability < 0.001:
+        return "over 99.9%" if probability > 0.5 else "under 0.1%"
+    return percent(probability, 1 if min(probability, 1 - probability) < 0.05 else 0)
 
 
 def p_phrase(p: float | None, alpha: float | None = None) -> str:
