@@ -1,6 +1,6 @@
 """Error rates of the whole decision rule, on worlds whose truth is known.
 
-    python -m benchmarks.calibration                 all cells that are not in benchmarks/calibration.json yet
+    python -m benchmarks.calibration                 all cells of which benchmarks/calibration.json holds fewer worlds
     python -m benchmarks.calibration --worlds 500 --out /tmp/quick.json
     python -m benchmarks.calibration --tables        print the tables of what was measured
 
@@ -80,10 +80,10 @@ def broken_promises(cell: Cell, found: dict[str, Any]) -> list[str]:
 def measure(
     cells: tuple[Cell, ...], worlds: int, processes: int, out: Path
 ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Run the cells that the file does not hold yet, and keep each as soon as it is done."""
+    """Run the cells of which the file holds fewer worlds, and keep each as soon as it is done."""
     kept: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     for cell in cells:
-        if cell.name not in kept:
+        if kept.get(cell.name, {}).get("worlds", 0) < worlds:
             begun = time.perf_counter()
             outcomes = run(cell.plan, cell.world, worlds, cell.seed, processes, whole=cell.whole)
             kept[cell.name] = {**figures(cell, outcomes), "seconds": round(time.perf_counter() - begun)}
