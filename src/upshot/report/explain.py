@@ -118,7 +118,8 @@ def _cuped(samples: Mapping[str, Sample], control: str, variant: str) -> Iterato
     yield "    plain = M[i][0] / M[i][1] if own == 2 else M[i][0]"
     yield "    w, c = lin[i], C[i]"
     yield "    spread = w @ c[:own, :own] @ w - 2 * theta @ (c[own:, :own] @ w) + theta @ c[own:, own:] @ theta"
-    yield "    return plain - theta @ (M[i][own:] - centre), spread / N[i], N[i] - 1 - np.count_nonzero(theta)"
+    yield "    df = N[i] - 1 - np.count_nonzero(theta)"
+    yield "    return plain - theta @ (M[i][own:] - centre), spread * (N[i] - 1) / df / N[i], df"
     yield f"m_c, v_c, df_c = arm({names.index(control)})"
     yield f"m_t, v_t, df_t = arm({names.index(variant)})"
 

@@ -37,8 +37,9 @@ def cuped(variants: Mapping[str, Moments]) -> Adjusted:
 
     Each estimate becomes value - theta'(mean x - pooled mean x). theta minimises the variance of differences:
     the variants' covariances weighted by 1/n (Deng, Xu, Kohavi, Walker 2013, "CUPED", WSDM, eq. 3-4; several
-    covariates: sect. 3.1). A ratio is linearised first, (y - R d) / mean d (Deng et al. 2018, sect. 4). A
-    covariate that does not vary changes nothing.
+    covariates: sect. 3.1). The residual variance pays one degree of freedom for each slope. A ratio is
+    linearised first, (y - R d) / mean d (Deng et al. 2018, sect. 4). A covariate that does not vary changes
+    nothing.
 
     Args:
         variants: name -> moments over the outcome (and denominator) and the same covariates.
@@ -59,8 +60,8 @@ def cuped(variants: Mapping[str, Moments]) -> Adjusted:
     arms = {name: _adjust(variants[name], parts[name], theta, pooled) for name in variants}
     before = sum(parts[name].yy / sizes[name] for name in usable)
     after = sum(arms[name].variance for name in usable)
-    reduction = 1 - after / before if before > 0 else 0.0
-    return Adjusted(arms, theta, min(max(reduction, 0.0), 1.0))
+    reduction = max(1 - after / before, 0.0) if before > 0 and math.isfinite(after) else 0.0
+    return Adjusted(arms, theta, reduction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,9 @@ def _adjust(moments: Moments, part: _Linear, theta: FloatArray, pooled: FloatArr
     rest = [moments.names.index(name) for name in moments.covariates]
     value = plain.value - float(theta @ (moments.means[rest] - pooled))
     spread = part.yy - 2 * float(theta @ part.xy) + float(theta @ part.xx @ theta)
-    variance = max(spread, 0.0) / moments.n if moments.n > 1 else math.nan
-    return Arm(value, variance, moments.n, max(moments.n - 1 - int(np.count_nonzero(theta)), 0))
+    df = moments.n - 1 - int(np.count_nonzero(theta))
+    variance = max(spread, 0.0) * (moments.n - 1) / df / moments.n if df > 0 else math.nan
+    return Arm(value, variance, moments.n, max(df, 0))
 
 
 def lin(control: Moments, treatment: Moments) -> Effect:
@@ -141,20 +143,22 @@ def _lin_arm(moments: Moments, centre: FloatArray) -> Arm:
     df = moments.n - len(rest) - 1
     if df < 1:
         raise DataError(f"{moments.n} units cannot carry {len(rest)} covariates: use fewer covariates")
-    xx = moments.cross[np.ix_(rest, rest)]
-    xy = moments.cross[rest, 0]
-    slope = _solve(xx, xy)
+    part = _linearised(moments)
+    slope = _solve(part.xx, part.xy)
     gap = moments.means[rest] - centre
-    residual = max(float(moments.cross[0, 0] - slope @ xy), 0.0) / df
-    lever = float(gap @ np.linalg.pinv(xx) @ gap)
-    return Arm(moments.mean() - float(slope @ gap), residual * (1 / moments.n + lever), moments.n, df)
+    residual = max(part.yy - float(slope @ part.xy), 0.0) * (moments.n - 1) / df
+    lever = float(gap @ np.linalg.pinv(part.xx, hermitian=True) @ gap) / (moments.n - 1)
+    return Arm(
+        estimate(moments).value - float(slope @ gap), residual * (1 / moments.n + lever), moments.n, df
+    )
 
 
 def post_stratify(strata: Sequence[tuple[Moments, Moments]]) -> Effect:
-    """The effect averaged over strata by their size in both variants together.
+    """The effect with each stratum weighted by its size in both variants together.
 
-    Miratrix, Sekhon, Yu (2013, JRSS B 75, eq. 3): sum of w_h d_h with variance sum of w_h^2 V_h. A stratum with
-    fewer than 2 units in either variant is merged into the largest.
+    Miratrix, Sekhon, Yu (2013, JRSS B 75, eq. 3): sum of w_h d_h with variance sum of w_h^2 V_h. A ratio is the
+    weighted mean of outcomes over that of denominators, linearised. A stratum with fewer than 2 units in either
+    variant is merged into the largest. Covariates are left aside.
 
     Args:
         strata: (control, treatment) of each stratum.
@@ -169,20 +173,36 @@ def post_stratify(strata: Sequence[tuple[Moments, Moments]]) -> Effect:
     for pair in strata:
         if min(pair[0].n, pair[1].n) < 2:
             enough[0] = (enough[0][0] + pair[0], enough[0][1] + pair[1])
-    whole = sum(control.n + treatment.n for control, treatment in enough)
-    weights = [(control.n + treatment.n) / whole for control, treatment in enough]
+    sizes = np.array([control.n + treatment.n for control, treatment in enough], dtype=np.float64)
+    weights = sizes / sizes.sum()
     return Effect(
-        _weighted([estimate(control) for control, _ in enough], weights),
-        _weighted([estimate(treatment) for _, treatment in enough], weights),
+        _stratified([control for control, _ in enough], weights),
+        _stratified([treatment for _, treatment in enough], weights),
     )
 
 
-def _weighted(arms: Sequence[Arm], weights: Sequence[float]) -> Arm:
-    parts = list(zip(arms, weights, strict=True))
-    variance = sum(w**2 * arm.variance for arm, w in parts)
-    below = sum((w**2 * arm.variance) ** 2 / arm.df for arm, w in parts)
-    df = variance**2 / below if below > 0 else float(sum(arm.df for arm in arms))
-    return Arm(sum(w * arm.value for arm, w in parts), variance, sum(arm.n for arm in arms), df)
+def _stratified(parts: Sequence[Moments], weights: FloatArray) -> Arm:
+    top = float(weights @ [part.mean() for part in parts])
+    below = float(weights @ [part.mean(DENOMINATOR) for part in parts]) if parts[0].is_ratio else 1.0
+    n = sum(part.n for part in parts)
+    if below == 0:
+        return Arm(math.nan, math.nan, n, n - len(parts))
+    slope = top / below
+    units = np.array([_spread(part, slope) / (part.n * below**2) for part in parts])
+    variances = weights**2 * units
+    whole = float(variances.sum())
+    df = (
+        whole**2 / float(variances**2 @ [1 / (part.n - 1) for part in parts]) if whole > 0 else n - len(parts)
+    )
+    return Arm(slope, whole, n, df)
+
+
+def _spread(moments: Moments, slope: float) -> float:
+    """Variance of a unit's outcome, or of outcome - slope x denominator."""
+    if not moments.is_ratio:
+        return moments.var()
+    cov, below = moments.cov(OUTCOME, DENOMINATOR), moments.var(DENOMINATOR)
+    return max(moments.var() - 2 * slope * cov + slope**2 * below, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

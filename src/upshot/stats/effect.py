@@ -60,9 +60,10 @@ class Effect:
     @property
     def df(self) -> float:
         """Satterthwaite's degrees of freedom of the difference (Welch 1947, Biometrika 34, eq. 28)."""
-        parts = [(arm.variance, arm.df) for arm in (self.control, self.treatment)]
-        below = sum(variance**2 / df for variance, df in parts if df > 0 and variance > 0)
-        return (self.control.variance + self.treatment.variance) ** 2 / below if below > 0 else math.inf
+        whole = self.control.variance + self.treatment.variance
+        parts = [(arm.variance / whole, arm.df) for arm in (self.control, self.treatment) if arm.variance > 0]
+        below = sum(share**2 / df for share, df in parts if df > 0)
+        return 1 / below if below > 0 else math.inf
 
     @property
     def lift(self) -> float | None:
@@ -75,8 +76,10 @@ class Effect:
         for name, arm in (("control", self.control), ("the variant", self.treatment)):
             if arm.n < 2:
                 return f"{name} has {arm.n} unit{'' if arm.n == 1 else 's'}: at least 2 are needed"
-        if math.isnan(self.variance) or not math.isfinite(self.difference):
-            return "the estimate or its variance is not a number"
+            if arm.df <= 0:
+                return f"{name} has {arm.n} units, too few for its covariates: use fewer"
+        if not (math.isfinite(self.variance) and math.isfinite(self.difference)):
+            return "the estimate or its variance is not a finite number"
         if self.variance <= 0:
             return (
                 "no unit differs from another in either variant, so there is nothing to measure chance with"
@@ -149,40 +152,40 @@ def lift_interval(effect: Effect, critical: float, method: LiftMethod = "fieller
         return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")
     if method == "log":
         return _log(effect, critical)
-    ratio = _delta(effect, critical) if method == "delta" else _fieller(effect, critical)
-    if not ratio.defined:
-        return ratio
-    sign = math.copysign(1.0, base)
-    return ratio.scaled(sign, -sign)
+    return _delta(effect, critical) if method == "delta" else _fieller(effect, critical)
 
 
 def _fieller(effect: Effect, critical: float) -> Interval:
-    """The ratios r for which (treatment - r control)^2 <= c^2 Var(treatment - r control)."""
-    base, value = effect.control.value, effect.treatment.value
-    square = critical**2
-    a = base**2 - square * effect.control.variance
-    b = base * value - square * effect.covariance
-    c = value**2 - square * effect.treatment.variance
-    inside = b * b - a * c
-    if a > 0:
-        root = math.sqrt(max(inside, 0.0))
-        # the stable pair of roots: the larger in size first, the other by Vieta
-        far = b + math.copysign(root, b)
-        first = far / a
-        second = c / far if far != 0 else -first
-        return Interval(min(first, second), max(first, second))
-    return _open_fieller(effect, critical, a, b, max(inside, 0.0))
+    """The lifts L for which (difference - L |control|)^2 <= c^2 Var(difference - L |control|).
+
+    Solved for the lift and not for the ratio, in units of control: a lift of 1e-9 keeps its digits, and the
+    constant term of the quadratic is the test of the difference itself.
+    """
+    base = abs(effect.control.value)
+    lift, square = effect.difference / base, critical**2
+    var_base, var_lift = effect.control.variance / base**2, effect.variance / base**2
+    cov = math.copysign(1.0, effect.control.value) * (effect.covariance - effect.control.variance) / base**2
+    a, b = 1 - square * var_base, lift - square * cov
+    c = (abs(lift) - critical * math.sqrt(var_lift)) * (abs(lift) + critical * math.sqrt(var_lift))
+    # b^2 - a c, with what cancels left out
+    inside = var_lift + lift**2 * var_base - 2 * lift * cov - square * (var_base * var_lift - cov**2)
+    root = critical * math.sqrt(max(inside, 0.0))
+    if a <= 0:
+        return _open_fieller(lift, a, b, c, root)
+    far = b + math.copysign(root, b)  # the larger root in size first, the other by Vieta
+    first, second = far / a, c / far if far != 0 else 0.0
+    return Interval(min(first, second), max(first, second))
 
 
-def _open_fieller(effect: Effect, critical: float, a: float, b: float, inside: float) -> Interval:
+def _open_fieller(lift: float, a: float, b: float, c: float, root: float) -> Interval:
     """Control is not told from 0: what is ruled out, if anything, lies between the roots."""
     reason = "control cannot be told from 0 at this level, so the relative change has no bound"
-    if not difference_interval(effect, critical).excludes(0.0) or a == 0 or inside <= 0:
+    if c <= 0 or a == 0:
         return Interval(None, None, reason)
-    roots = sorted(((b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a))
-    # the set is the complement of the open interval between the roots; keep the half with the estimate
-    ratio = effect.treatment.value / effect.control.value
-    return Interval(roots[1], None, reason) if ratio >= roots[1] else Interval(None, roots[0], reason)
+    # the set is all but what lies between the roots, one each side of 0: keep the half with the estimate
+    far = b + math.copysign(root, b)
+    low, high = sorted((far / a, c / far))
+    return Interval(high, None, reason) if lift > 0 else Interval(None, low, reason)
 
 
 def _log(effect: Effect, critical: float) -> Interval:
@@ -208,8 +211,9 @@ def _delta(effect: Effect, critical: float) -> Interval:
     variance = (
         effect.treatment.variance + ratio**2 * effect.control.variance - 2 * ratio * effect.covariance
     ) / base**2
+    lift = effect.difference / abs(base)
     reach = critical * math.sqrt(max(variance, 0.0))
-    return Interval(ratio - reach, ratio + reach)
+    return Interval(lift - reach, lift + reach)
 
 
 def margin_effect(effect: Effect, margin: float, relative: bool = True) -> Effect:

@@ -94,7 +94,7 @@ def two_proportions(counts: Counts, alpha: float = 0.05) -> ProportionTest | Non
         )
     small = (counts.n_c + 1) * (counts.n_t + 1) <= _BOSCHLOO_CELLS
     p = boschloo(counts.x_c, counts.n_c, counts.x_t, counts.n_t) if small else _fisher(counts)
-    agreed = max(limit, abs(z)) if p >= alpha else min(limit, abs(z) * (1 - 1e-9))
+    agreed = max(limit, abs(z) * (1 + 1e-9)) if p >= alpha else min(limit, abs(z) * (1 - 1e-9))
     name = "Boschloo exact" if small else "Fisher exact"
     return ProportionTest(z, error, p, f"{name}, score intervals made to agree with it", agreed)
 
@@ -163,25 +163,25 @@ def koopman(counts: Counts, limit: float) -> Interval:
     def high_gap(log_ratio: float) -> float:
         return ratio_score(counts, math.exp(log_ratio)) + limit
 
-    anchor = _log_ratio(counts)
-    low = -1.0 if counts.x_t == 0 else math.expm1(_outward(low_gap, anchor, -1))
+    low = -1.0 if counts.x_t == 0 else math.expm1(_crossing(low_gap, _log_ratio(counts)))
     if counts.x_c == 0:
         return Interval(low, None, "control has no success, so the relative change has no upper bound")
-    return Interval(low, math.expm1(_outward(high_gap, anchor, +1)))
+    return Interval(low, math.expm1(_crossing(high_gap, _log_ratio(counts))))
 
 
 def _log_ratio(counts: Counts) -> float:
     return math.log(((counts.x_t or 0.5) / counts.n_t) / ((counts.x_c or 0.5) / counts.n_c))
 
 
-def _outward(gap: Callable[[float], float], start: float, direction: int) -> float:
-    """The crossing on one side of the estimate: step outward in doubling strides, then solve."""
+def _crossing(falling: Callable[[float], float], start: float) -> float:
+    """Where a falling function crosses 0: step towards it in doubling strides, then solve."""
+    direction = 1 if falling(start) > 0 else -1
     stride = 0.1
-    while gap(start) * gap(start + direction * stride) > 0:
+    while falling(start) * falling(start + direction * stride) > 0:
         stride *= 2
-        if stride > 700:
+        if stride > 700:  # a ratio of e^700 or its inverse: as good as no end
             return start + direction * 700
-    return solve(gap, start, start + direction * stride)
+    return solve(falling, start, start + direction * stride)
 
 
 def wilson(successes: int, trials: int, alpha: float = 0.05) -> Interval:
@@ -208,7 +208,12 @@ def non_inferiority(
     """One-sided p of "worse than control by the margin or more" by the score test at the margin.
 
     Farrington, Manning (1990, Statistics in Medicine 9): differences (sect. 2) and ratios (sect. 3).
+
+    Raises:
+        DataError: the margin is not in [0, 1).
     """
+    if not 0 <= margin < 1:
+        raise DataError(f"margin is {margin:g}: give a number from 0 to below 1, such as 0.02")
     sign = -1 if better == "higher" else 1
     z = ratio_score(counts, 1 + sign * margin) if relative else difference_score(counts, sign * margin)
     side: Side = "greater" if better == "higher" else "less"

@@ -22,6 +22,10 @@ Z = critical(0.05)
 """The order statistics of the interval are taken this many standard errors away (95%)."""
 
 
+FEW = 5
+"""Independent units that must lie beyond the quantile; with fewer the interval would leave the sample."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuantileSample:
     """A quantile of one variant.
@@ -29,7 +33,7 @@ class QuantileSample:
     Attributes:
         level: in (0, 1). estimate: the quantile. low, high: its outer 95% interval.
         n: units (clusters where rows are finer). design: variance of the share below it relative to
-            independent units, 1 without clusters.
+            independent units, 1 without clusters. rows: values, where they are finer than units; else 0.
     """
 
     level: float
@@ -38,6 +42,7 @@ class QuantileSample:
     high: float
     n: int
     design: float = 1.0
+    rows: int = 0
 
     @classmethod
     def from_array(cls, values: ArrayLike, level: float, cluster: ArrayLike | None = None) -> Self:
@@ -55,11 +60,12 @@ class QuantileSample:
         if not len(ordered):
             raise DataError("a quantile needs at least one value")
         estimate = float(np.quantile(ordered, level))
-        design, n = 1.0, len(ordered)
+        design, n, rows = 1.0, len(ordered), 0
         if cluster is not None:
+            rows = n
             design, n = _design(np.asarray(values, dtype=np.float64), np.asarray(cluster), estimate, level)
         low, high = outer_ranks(len(ordered), level, design)
-        return cls(level, estimate, float(ordered[low]), float(ordered[high]), n, design)
+        return cls(level, estimate, float(ordered[low]), float(ordered[high]), n, design, rows)
 
     @property
     def arm(self) -> Arm:
@@ -69,9 +75,12 @@ class QuantileSample:
 
     def why_not(self) -> str:
         """Why the quantile has no interval; empty where it has one."""
-        if self.n * min(self.level, 1 - self.level) < 5:
-            needed = math.ceil(5 / min(self.level, 1 - self.level))
-            return f"p{100 * self.level:g} of {self.n} units rests on too few beyond it: at least {needed} are needed"
+        worth = (self.rows or self.n) / self.design  # rows in clusters are worth fewer independent ones
+        edge = min(self.level, 1 - self.level)
+        if worth * edge < FEW:
+            name, needed = f"p{100 * self.level:g}", math.ceil(FEW / edge)
+            of = f"{self.rows} rows, worth {worth:.0f} independent units," if self.rows else f"{self.n} units"
+            return f"{name} of {of} rests on too few beyond it: at least {needed} are needed"
         if self.high <= self.low:
             return (
                 f"many units share the value {self.estimate:g}: take the share of units over a limit instead"
@@ -85,8 +94,8 @@ class QuantileSample:
     @classmethod
     def from_dict(cls, data: Mapping[str, float]) -> Self:
         """The inverse of `to_dict`."""
-        values = dict(data)
-        return cls(n=int(values.pop("n")), **values)
+        level, estimate, low, high = (data[name] for name in ("level", "estimate", "low", "high"))
+        return cls(level, estimate, low, high, int(data["n"]), data["design"], int(data["rows"]))
 
 
 def outer_ranks(n: int, level: float, design: float = 1.0) -> tuple[int, int]:
