@@ -1,7 +1,7 @@
 """The demo: six experiments of a small bicycle shop whose truth is known, written as files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -39,15 +39,8 @@ def _metrics(primary: str, *guardrails: str) -> tuple[Metric, ...]:
     return (parse_metric(primary), *(parse_metric(text, "guardrail") for text in guardrails))
 
 
-def _truth(base: Truth, lift: float, **changes: float) -> Truth:
-    return Truth(
-        shape=base.shape,
-        baseline=base.baseline,
-        std=base.std,
-        covariate=base.covariate,
-        lifts={"treatment": lift},
-        half_life=changes.get("half_life"),
-    )
+def _lifted(truth: Truth, lift: float, half_life: float | None = None) -> Truth:
+    return replace(truth, lifts={"treatment": lift}, half_life=half_life)
 
 
 def _plan(number: int, name: str, hypothesis: str, metrics: tuple[Metric, ...], **changes: object) -> Plan:
@@ -83,9 +76,9 @@ STORIES = (
             ),
         ),
         truths={
-            "converted": _truth(CONVERTED, 0.12),
-            "crashed": _truth(CRASHED, 0.0),
-            "load_ms": _truth(LOAD, 0.0),
+            "converted": _lifted(CONVERTED, 0.12),
+            "crashed": _lifted(CRASHED, 0.0),
+            "load_ms": _lifted(LOAD, 0.0),
         },
         verdict="SHIP",
         cause="better",
@@ -100,7 +93,7 @@ STORIES = (
             "We believe that showing live stock will raise conversion because scarcity hurries people",
             _metrics("converted,proportion,covariate=visits_before", "crashed,max=1%"),
         ),
-        truths={"converted": _truth(CONVERTED, 0.08), "crashed": _truth(CRASHED, 4.0)},
+        truths={"converted": _lifted(CONVERTED, 0.08), "crashed": _lifted(CRASHED, 4.0)},
         verdict="KILL",
         cause="harm",
     ),
@@ -114,7 +107,7 @@ STORIES = (
             "We believe that a lighter landing page will raise conversion because it loads sooner",
             _metrics("converted,proportion,covariate=visits_before"),
         ),
-        truths={"converted": _truth(CONVERTED, 0.0)},
+        truths={"converted": _lifted(CONVERTED, 0.0)},
         lost=0.125,
         verdict="INVESTIGATE",
         cause="check",
@@ -129,7 +122,7 @@ STORIES = (
             "We believe that a green button will raise conversion because green means go",
             _metrics("converted,proportion,covariate=visits_before"),
         ),
-        truths={"converted": _truth(CONVERTED, 0.0)},
+        truths={"converted": _lifted(CONVERTED, 0.0)},
         verdict="KILL",
         cause="no_effect",
     ),
@@ -144,7 +137,7 @@ STORIES = (
             _metrics("converted,proportion,covariate=visits_before", "load_ms,mean,lower,margin=2%"),
             purpose="aa",
         ),
-        truths={"converted": _truth(CONVERTED, 0.0), "load_ms": _truth(LOAD, 0.0)},
+        truths={"converted": _lifted(CONVERTED, 0.0), "load_ms": _lifted(LOAD, 0.0)},
         verdict="CONTINUE",
         cause="healthy",
     ),
@@ -159,7 +152,7 @@ STORIES = (
             _metrics("rides,count,covariate=rides_before"),
             minimum_effect=0.08,
         ),
-        truths={"rides": _truth(Truth(shape="count", baseline=3.0, covariate=True), 0.3, half_life=4.0)},
+        truths={"rides": _lifted(Truth(shape="count", baseline=3.0, covariate=True), 0.3, half_life=4.0)},
         verdict="DISCUSS",
         cause="fading",
     ),
