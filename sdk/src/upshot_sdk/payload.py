@@ -109,16 +109,16 @@ def _flags(node: Node, revision: str, shared: Shared) -> tuple[dict[str, Flag], 
 
 def _in_order(nodes: Mapping[str, Node], needs: Callable[[Node], set[str]], what: str) -> Iterator[str]:
     """Names so that each comes after those it needs; those that need each other in a circle are refused."""
-    graph = {name: needs(node) & nodes.keys() for name, node in nodes.items()}
+    graph = {name: sorted(needs(node) & nodes.keys()) for name, node in nodes.items()}
     while True:
         try:
             order = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
             circle = list(reversed(error.args[1]))
-            for name in set(circle):
+            for name in dict.fromkeys(circle):
                 nodes[name].problem(f"these {what} need each other in a circle: {' -> '.join(circle)}")
                 del graph[name]
-            graph = {name: needed & graph.keys() for name, needed in graph.items()}
+            graph = {name: [other for other in needed if other in graph] for name, needed in graph.items()}
         else:
             yield from order
             return
