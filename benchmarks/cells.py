@@ -77,7 +77,7 @@ METHODS: tuple[Monitoring, ...] = ("fixed", "group_sequential", "always_valid")
 
 def all_cells() -> tuple[Cell, ...]:
     """Every cell. A cell's seed is that of its name, so that a new cell changes no other."""
-    cells = (*_methods(), *_guardrails(), *_truths())
+    cells = (*_methods(), *_guardrails(), *_margins(), *_truths())
     return tuple(replace(cell, seed=SEED + zlib.crc32(cell.name.encode())) for cell in cells)
 
 
@@ -157,6 +157,23 @@ def _guardrails() -> Iterator[Cell]:
         )
         bound: tuple[Bound, ...] = (("guardrail_harmed", 0.01, None),)
         yield Cell(f"guardrail: {name}", "guardrails without harm", plan, world, 0, True, bound)
+
+
+def _margins() -> Iterator[Cell]:
+    """A sure win beside a guardrail that loses exactly its margin: to call it held is an error."""
+    truths = {
+        "load": Truth(shape="normal", baseline=1400.0, std=0.35, lifts={"treatment": 0.02}),
+        "returned": Truth(shape="binary", baseline=0.05, lifts={"treatment": 0.1}),
+    }
+    win = Truth(shape="binary", baseline=0.2, lifts={"treatment": 0.2})
+    bound: tuple[Bound, ...] = (("shipped", 0.025, None),)
+    for monitoring in METHODS:
+        for text in ("load,mean,lower,margin=2%", "returned,proportion,lower,margin=10%"):
+            rail = parse_metric(text, "guardrail")
+            plan = _plan((parse_metric("m"), rail), 6827, minimum_effect=0.1, monitoring=monitoring)
+            world = World(truths={"m": win, rail.name: truths[rail.name]}, daily_units=2 * 6827 / DAYS)
+            name = f"{monitoring}, {rail.name} loses its margin"
+            yield Cell(name, "guardrails at their margin", plan, world, 0, False, bound)
 
 
 def _truths() -> Iterator[Cell]:
