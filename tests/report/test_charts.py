@@ -99,3 +99,14 @@ def test_no_name_can_bring_the_drawing_down(name: str) -> None:
     histogram = Histogram(edges=(0.0, 1.0, 2.0), counts={"control": (1, 2), name: (2, 1)})
     text = charts.to_svg(charts.distribution(histogram, ("control", name), name))
     assert ElementTree.fromstring(text).tag == f"{SVG}svg"
+
+
+def test_a_bar_that_towers_is_cut_so_that_the_rest_can_be_seen() -> None:
+    spend = Histogram(
+        edges=(0.0, 1.0, 2.0, 3.0), counts={"control": (980, 12, 8), "treatment": (970, 20, 10)}
+    )
+    assert charts.spike(spend) == 0
+    spec = charts.distribution(spend, ("control", "treatment"), "spend")
+    shown = [v["share"] for v in spec["data"]["values"]]
+    assert max(shown) == pytest.approx(0.02 * 1.15)
+    assert charts.spike(HISTOGRAM) is None

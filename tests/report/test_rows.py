@@ -65,7 +65,7 @@ def test_without_a_lift_the_difference_takes_its_place_with_the_reason(
         (Metric(name="m", column="m", kind="mean"), "mean per user"),
         (Metric(name="m", column="clicks", kind="ratio", per="views"), "clicks per views"),
         (Metric(name="m", column="m", kind="ratio", per="rows"), "mean per row"),
-        (Metric(name="m", column="m", kind="quantile", quantile=0.95), "95th percentile"),
+        (Metric(name="m", column="m", kind="quantile", quantile=0.95), "95% quantile"),
         (Metric(name="m", column="m", kind="retention"), "share of users who came back"),
     ],
 )

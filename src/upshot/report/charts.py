@@ -26,7 +26,7 @@ VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", BAR: "bar"} | {
     colour: f"series-{i}" for i, colour in enumerate(SERIES)
 }
 WIDTH, HEIGHT = 340, 190
-COUNTED = "datum.value ? format(datum.value, '~s') : '0'"
+COUNTED = "abs(datum.value) < 10000 ? format(datum.value, ',~f') : format(datum.value, '~s')"
 SIGNED = "datum.value ? format(datum.value, '+~%') : '0'"
 
 
@@ -136,41 +136,53 @@ def _framed(point: Point, lowest: float, highest: float) -> dict[str, Any]:
 
 def distribution(histogram: Histogram, variants: Sequence[str], name: str) -> Spec:
     """Share of units by outcome, each variant a step line; per unit of outcome where bins differ in width."""
-    edges = histogram.edges
-    widths = [right - left for left, right in itertools.pairwise(edges)]
-    even = max(widths) - min(widths) <= 1e-6 * max(widths)
-    values = []
-    for variant in variants:
-        total = sum(histogram.counts[variant]) or 1
-        heights = [
-            n / total / (1 if even else w) for n, w in zip(histogram.counts[variant], widths, strict=True)
-        ]
-        for i, edge in enumerate(edges):
-            height = heights[min(i, len(heights) - 1)]
-            values.append({"outcome": edge, "share": height, "variant": variant})
-    y_title = "share of units" if even else "share of units per unit of outcome"
-    encoding = {
-        "x": {
-            "field": "outcome",
-            "type": "quantitative",
-            "axis": {"title": name, "format": "~s", "grid": False},
-        },
-        "y": {
-            "field": "share",
-            "type": "quantitative",
-            "axis": {"title": y_title, "format": ".0%" if even else "~g"},
-        },
-        "color": _by_variant(variants),
+    even, heights = _heights(histogram, variants)
+    top = max(height for own in heights.values() for i, height in enumerate(own) if i != spike(histogram))
+    frame = top * 1.15 if spike(histogram) is not None else max(map(max, heights.values()))
+    values = [
+        {"outcome": edge, "share": min(own[min(i, len(own) - 1)], frame), "variant": variant}
+        for variant, own in heights.items()
+        for i, edge in enumerate(histogram.edges)
+    ]
+    y_axis = {
+        "title": "share of units" + ("" if even else " per unit of outcome"),
+        "format": "~%" if even else "~g",
     }
-    first = {"filter": {"field": "variant", "equal": variants[0]}}
+    encoding = {
+        "x": {"field": "outcome", "type": "quantitative",
+              "axis": {"title": name, "labelExpr": COUNTED, "grid": False}},
+        "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, frame]}, "axis": y_axis},
+        "color": _by_variant(variants),
+    }  # fmt: skip
     shape = {"interpolate": "step-after", "strokeWidth": 1.8}
     fill = {
-        "transform": [first],
+        "transform": [{"filter": {"field": "variant", "equal": variants[0]}}],
         "mark": {"type": "area", **shape, "fillOpacity": 0.3, "opacity": 1},
         "encoding": encoding,
     }
     line = {"mark": {"type": "line", **shape}, "encoding": encoding}
     return _spec(f"Distribution of {name} by variant", values, [fill, line])
+
+
+def spike(histogram: Histogram) -> int | None:
+    """The bin that towers over all others (often: those who did nothing), whose bar is cut off."""
+    bins = [sum(column) for column in zip(*histogram.counts.values(), strict=True)]
+    tallest = max(range(len(bins)), key=bins.__getitem__)
+    others = max((n for i, n in enumerate(bins) if i != tallest), default=0)
+    return tallest if bins[tallest] > 4 * others > 0 else None
+
+
+def _heights(histogram: Histogram, variants: Sequence[str]) -> tuple[bool, dict[str, list[float]]]:
+    """Whether bins are even, and the height of each bin by variant."""
+    widths = [right - left for left, right in itertools.pairwise(histogram.edges)]
+    even = max(widths) - min(widths) <= 1e-6 * max(widths)
+    return even, {
+        variant: [
+            n / (sum(histogram.counts[variant]) or 1) / (1 if even else width)
+            for n, width in zip(histogram.counts[variant], widths, strict=True)
+        ]
+        for variant in variants
+    }
 
 
 def power_curve(curve: Sequence[tuple[float, float]], minimum_effect: float, power: float) -> Spec:
@@ -182,6 +194,7 @@ def power_curve(curve: Sequence[tuple[float, float]], minimum_effect: float, pow
     x = {
         "field": "lift",
         "type": "quantitative",
+        "scale": {"nice": False},
         "axis": {"title": "true lift", "format": "~%", "grid": False, "tickCount": 5},
     }
     fifths = {

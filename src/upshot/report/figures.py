@@ -1,8 +1,9 @@
 """Figures: the charts that the findings can fill, each with a title and a sentence on reading it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from upshot.analysis.evidence import Histogram
 from upshot.report import charts, rows, timeline, words
 from upshot.report.charts import Spec
 from upshot.report.findings import Findings
@@ -73,9 +74,23 @@ def _distributions(findings: Findings) -> Iterator[Figure]:
             seen = [variant for variant in findings.evidence.variants if variant in histogram.counts]
             yield Figure(
                 title=f"Distribution of {label}",
-                note="A difference in means can sit in the middle or in the tail: look where the lines part.",
+                note=f"A difference in means can sit in the middle or in the tail: look where the lines part. "
+                f"The last step holds everything above.{_cut(histogram, seen)}",
                 spec=charts.distribution(histogram, seen, label),
             )
+
+
+def _cut(histogram: Histogram, variants: Sequence[str]) -> str:
+    """What the picture leaves out of a bar that towers over the others."""
+    place = charts.spike(histogram)
+    if place is None:
+        return ""
+    shares = [
+        f"{words.percent(histogram.counts[name][place] / (sum(histogram.counts[name]) or 1), 1)} of {words.plain(name)}"
+        for name in variants
+    ]
+    start = words.number(histogram.edges[place])
+    return f" The bar at {start} is cut off: it holds {words.listing(shares)}."
 
 
 def _exposures(findings: Findings) -> Iterator[Figure]:

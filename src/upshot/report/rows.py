@@ -170,7 +170,7 @@ def about(metric: Metric, unit: str) -> str:
     """
     noun = unit_noun(unit)
     if metric.quantile is not None:
-        return f"{words.number(100 * metric.quantile)}th percentile"
+        return "median" if metric.quantile == 0.5 else f"{words.percent(metric.quantile)} quantile"
     if metric.kind == "ratio" and metric.per == "rows":
         return "mean per row"
     if metric.kind == "ratio" and metric.per:
