@@ -1,6 +1,5 @@
 """Where a monotone function crosses zero: what intervals that invert a test need."""
 
-import math
 from collections.abc import Callable
 
 from upshot.errors import UpshotError
@@ -9,27 +8,42 @@ from upshot.errors import UpshotError
 def solve(function: Callable[[float], float], low: float, high: float, tolerance: float = 1e-13) -> float:
     """A zero of a continuous function between two points of opposite sign.
 
-    Illinois regula falsi (Dowell, Jarratt 1971, BIT 11), bisecting when it stalls; ends when the bracket is
-    within ``tolerance`` of its own size.
+    Chandrupatla (1997, Advances in Engineering Software 28): inverse quadratic interpolation where it can be
+    trusted, else bisection, so an infinite value at an end does no harm; ends when the bracket is within
+    ``tolerance`` of its own size.
 
     Raises:
         UpshotError: both ends have the same sign: a fault of the caller.
     """
-    at_low, at_high = function(low), function(high)
-    if at_low == 0 or at_high == 0:
-        return low if at_low == 0 else high
-    if (at_low > 0) == (at_high > 0):
+    here, far = high, low
+    at_here, at_far = function(high), function(low)
+    if at_far == 0 or at_here == 0:
+        return low if at_far == 0 else high
+    if (at_far > 0) == (at_here > 0):
         raise UpshotError(f"no change of sign between {low} and {high}")
-    for step in range(200):
-        if abs(high - low) <= tolerance * max(1e-300, abs(low) + abs(high)):
-            break
-        bisect = step % 4 == 3 or not (math.isfinite(at_low) and math.isfinite(at_high))
-        middle = (low + high) / 2 if bisect else low - at_low * (high - low) / (at_high - at_low)
+    share = 0.5
+    for _ in range(300):
+        middle = here + share * (far - here)
         at_middle = function(middle)
-        if at_middle == 0:
-            return middle
-        if (at_middle > 0) == (at_high > 0):
-            high, at_high, at_low = middle, at_middle, at_low / 2
+        if (at_middle > 0) == (at_here > 0):
+            old, at_old = here, at_here
         else:
-            low, at_low, at_high = middle, at_middle, at_high / 2
-    return (low + high) / 2
+            old, at_old, far, at_far = far, at_far, here, at_here
+        here, at_here = middle, at_middle
+        least = tolerance * max(1e-300, abs(here) + abs(far)) / abs(far - here) if far != here else 1.0
+        if at_here == 0 or least > 0.5:
+            break
+        share = min(max(_share(here, at_here, far, at_far, old, at_old), least), 1 - least)
+    return here if abs(at_here) < abs(at_far) else far
+
+
+def _share(here: float, at_here: float, far: float, at_far: float, old: float, at_old: float) -> float:
+    """How far towards ``far`` the next step goes."""
+    if at_old == at_far or at_here == at_old:
+        return 0.5
+    xi, phi = (here - far) / (old - far), (at_here - at_far) / (at_old - at_far)
+    if not (phi * phi < xi and (1 - phi) * (1 - phi) < 1 - xi):
+        return 0.5
+    near = at_here / (at_far - at_here) * at_old / (at_far - at_old)
+    beyond = (old - here) / (far - here) * at_here / (at_old - at_here) * at_far / (at_old - at_far)
+    return near + beyond
