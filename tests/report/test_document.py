@@ -38,7 +38,10 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(
 def test_the_results_give_winner_lift_interval_p_and_sizes(won: Findings) -> None:
     text = document.markdown(won)
     assert "Winner: treatment." in text
-    assert r"| converted | treatment | 9.98% | 10.53% | +5.5% | \[+1.4%, +9.8%\] | 0.0088 | better |" in text
+    assert (
+        r"| converted | treatment | 9.98% | 10.53% | +5.5% | \[+1.4%, +9.8%\] | +0.55 pp | 0.0088 | better |"
+        in text
+    )
 
 
 def test_overview_and_criteria_say_what_was_fixed(won: Findings) -> None:

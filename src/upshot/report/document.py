@@ -53,15 +53,26 @@ def _results(findings: Findings) -> str:
 
 def _results_table(findings: Findings, found: Sequence[Row]) -> str:
     interval = f"{words.percent(findings.confidence)} interval"
-    header = ["Metric", "Variant", "Control", "Variant's", "Lift", interval, "p", "Reading", "Units"]
+    header = [
+        "Metric",
+        "Variant",
+        "Control",
+        "Variant's",
+        "Lift",
+        interval,
+        "Difference",
+        "p",
+        "Reading",
+        "Units",
+    ]
     body = [
         [
             row.metric if row.role == "primary" else f"{row.metric} (secondary)", row.variant,
-            row.control, row.value, row.lift, row.interval, row.p, row.word, _units(row),
+            row.control, row.value, row.lift, row.interval, row.difference, row.p, row.word, _units(row),
         ]
         for row in found
     ]  # fmt: skip
-    return table(header, body, numeric=(2, 3, 4, 5, 6, 8))
+    return table(header, body, numeric=(2, 3, 4, 5, 6, 7, 9))
 
 
 def _units(row: Row) -> str:

@@ -106,7 +106,7 @@ def success_criteria(findings: Findings) -> Facts:
     facts = [
         ("Primary metric" + ("s" if len(goals) > 1 else ""), words.listing(goals)),
         ("Worth shipping", f"from a lift of {words.percent(plan.worth_shipping)} on" if rows.bars(findings) else ""),
-        ("Sized to see", f"a lift of {words.percent(plan.minimum_effect)}"),
+        ("Looked for", f"a lift of {words.percent(plan.minimum_effect)}"),
         ("Level", f"{words.percent(1 - plan.alpha)} confidence, {words.percent(plan.power)} power"),
         ("Monitoring", MONITORING[findings.analysis.monitoring]),
         ("Runtime", _runtime(plan)),
@@ -130,6 +130,8 @@ def _runtime(plan: Plan) -> str:
 
 
 def _sample(plan: Plan) -> str:
+    if plan.final:
+        return f"below {words.count(plan.floor)} a variant there is a warning"
     floor = f"at least {words.count(plan.floor)} a variant before any benefit is claimed"
     planned = f"{words.count(plan.planned_units)} a variant planned; " if plan.planned_units else ""
     return planned + floor

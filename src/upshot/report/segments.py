@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from upshot.analysis.result import SegmentResult
 from upshot.model.metric import Role
 from upshot.report import rows, words
 from upshot.report.findings import Findings
@@ -14,7 +15,8 @@ class Split:
 
     Attributes:
         column, metric, variant, role: what is split by what.
-        parts: value -> its row. tests: how many tests the p-values are adjusted over.
+        parts: value (and which of its checks failed) -> its row.
+        tests: how many tests the p-values are adjusted over.
     """
 
     column: str
@@ -32,8 +34,14 @@ def splits(findings: Findings) -> tuple[Split, ...]:
         for value, part in values.items():
             for row in rows.of_metrics(findings, part.metrics):
                 key = (words.plain(column), row.metric, row.variant)
-                found.setdefault(key, []).append((words.plain(value), row))
+                found.setdefault(key, []).append((_label(value, part), row))
     return tuple(_split(*key, parts) for key, parts in found.items())
+
+
+def _label(value: str, part: SegmentResult) -> str:
+    """The value, and which of its own checks failed."""
+    failed = [check.name.replace("_", " ") for check in part.checks if check.status == "fail"]
+    return words.plain(value) + (f" ({words.listing(failed)} failed)" if failed else "")
 
 
 def _split(column: str, metric: str, variant: str, parts: list[tuple[str, Row]]) -> Split:
