@@ -84,3 +84,11 @@ def test_next_steps_follow_the_cause(won: Findings) -> None:
     assert "Switch treatment off now" in document.markdown(harmed)
     waiting = replace(won, verdict=replace(won.verdict, verdict="EXTEND", cause="promising", winner=None))
     assert "until 29 March 2026 at the latest" in document.markdown(waiting)
+
+
+def test_an_aa_comparison_has_no_winner_and_no_bar(bare: Findings) -> None:
+    aa = replace(bare, plan=replace(bare.plan, purpose="aa"))
+    text = document.markdown(replace(aa, verdict=replace(aa.verdict, verdict="CONTINUE", cause="healthy")))
+    assert "An A/A comparison: nothing is to be won." in text
+    assert "by the A/A rule" in text
+    assert "Worth shipping" not in text

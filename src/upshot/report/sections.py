@@ -21,6 +21,7 @@ FAMILIES = {
     "dunnett": "Dunnett",
 }
 POLICIES = {
+    "aa": "A/A: healthy when no check fails and nothing differs",
     "standard": "standard: better by enough to be worth it, and nothing that is protected is hurt",
     "do_no_harm": "do no harm: ship when nothing is worse than its margin",
     "superiority_with_guardrails": "superiority with guardrails: one goal better, every guardrail proven",
@@ -69,7 +70,7 @@ def _looks(findings: Findings) -> str:
         return ""
     days = [words.day(look.day) for look in findings.looks if look.day]
     since = f", the first on {days[0]}" if days else ""
-    return f"{words.plural(len(findings.looks) + 1, 'look')}{since}"
+    return f"{len(findings.looks) + 1}{since}"
 
 
 def status(findings: Findings) -> str:
@@ -113,7 +114,7 @@ def success_criteria(findings: Findings) -> Facts:
         ("Sample", _sample(plan)),
         ("Guardrails", "; ".join(_protection(findings.metric(m.name)) for m in plan.of_role("guardrail"))),
         ("Several tests", _family(findings)),
-        ("Rule", POLICIES[plan.policy]),
+        ("Rule", POLICIES["aa" if plan.purpose == "aa" else plan.policy]),
     ]  # fmt: skip
     return [(name, text) for name, text in facts if text]
 
@@ -160,6 +161,8 @@ def outcome(findings: Findings) -> str:
     verdict = findings.verdict
     if verdict.winner:
         return f"Winner: {words.plain(verdict.winner)}."
+    if findings.plan.purpose == "aa":
+        return "An A/A comparison: nothing is to be won."
     if findings.in_doubt:
         return "No winner can be named, for a check failed."
     better = {row.variant for row in rows.of_role(findings, "primary") if row.standing == "better"}
@@ -186,7 +189,8 @@ def decision(findings: Findings) -> str:
     cause = verdict.cause.replace("_", " ")
     table = sorted({one.row for one in verdict.variants})
     met = f", row {words.listing([str(n) for n in table])} of the decision table" if table else ""
-    rule = f"by the {plan.policy.replace('_', ' ')} rule{met}"
+    name = "A/A" if plan.purpose == "aa" else plan.policy.replace("_", " ")
+    rule = f"by the {name} rule{met}"
     return f"{verdict.verdict} ({cause}), {rule}. {words.sentence(verdict.headline)}"
 
 
