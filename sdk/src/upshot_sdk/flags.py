@@ -125,6 +125,8 @@ def _fixed(answer: Evaluation) -> Decide:
 def _first_of(rules: tuple[Rule, ...], otherwise: Evaluation) -> Decide:
     """The answer of the first rule that applies. A rule without its unit is passed over, and said if none does."""
     steps: tuple[tuple[Test | None, Choose], ...] = tuple((rule.test, rule.choose) for rule in rules)
+    if len(steps) == 1:
+        return _only(*steps[0], otherwise)
 
     def decide(context: Context, _: Clock) -> Evaluation:
         last = otherwise
@@ -138,6 +140,13 @@ def _first_of(rules: tuple[Rule, ...], otherwise: Evaluation) -> Decide:
         return last
 
     return decide
+
+
+def _only(test: Test | None, choose: Choose, otherwise: Evaluation) -> Decide:
+    """`_first_of` one rule, which most flags have, without its loop."""
+    if test is None:
+        return lambda context, _: choose(context) or otherwise
+    return lambda context, _: (choose(context) or otherwise) if test(context) else otherwise
 
 
 def _by_time(rules: tuple[Rule, ...], otherwise: Evaluation) -> Decide:
