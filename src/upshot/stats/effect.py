@@ -180,12 +180,12 @@ def _fieller(effect: Effect, critical: float) -> Interval:
 def _open_fieller(lift: float, a: float, b: float, c: float, root: float) -> Interval:
     """Control is not told from 0: what is ruled out, if anything, lies between the roots."""
     reason = "control cannot be told from 0 at this level, so the relative change has no bound"
-    if c <= 0 or a == 0:
+    if c <= 0:
         return Interval(None, None, reason)
     # the set is all but what lies between the roots, one each side of 0: keep the half with the estimate
     far = b + math.copysign(root, b)
-    low, high = sorted((far / a, c / far))
-    return Interval(high, None, reason) if lift > 0 else Interval(None, low, reason)
+    roots = (c / far, far / a) if a else (c / far,)
+    return Interval(max(roots), None, reason) if lift > 0 else Interval(None, min(roots), reason)
 
 
 def _log(effect: Effect, critical: float) -> Interval:
