@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.stats import kstest, multivariate_normal, norm
 
 from upshot.errors import InputError
@@ -21,6 +22,7 @@ from upshot.stats.group_sequential import (
     stagewise_interval,
     stagewise_p_value,
 )
+from upshot.stats.spending import spent
 
 DAILY = tuple((day + 1) / 28 for day in range(28))
 SPENDINGS = ["obrien_fleming", "pocock"]
@@ -85,10 +87,30 @@ def test_a_missed_look_leaves_its_share_for_later():
     assert missed[1] < all_looks[2]
 
 
-def test_a_look_without_new_units_claims_nothing_and_costs_nothing():
-    assert bounds([0.5, 0.5, 1.0])[1] == math.inf
-    assert bounds([0.5, 0.5, 1.0])[::2] == bounds([0.5, 1.0])
-    assert list(repeated_p_values([0.5, 0.5], [2.0, 9.0])) == [repeated_p_value([0.5], 2.0)] * 2
+def test_a_look_without_new_units_has_the_bound_before_and_costs_nothing():
+    first, last = bounds([0.5, 1.0])
+    assert bounds([0.5, 0.5, 1.0]) == (first, first, last)
+    assert bounds([0.5, 1.0, 1.0, 0.9]) == (first, last, last, last)
+    assert list(repeated_p_values([0.5, 0.5], [2.0, 2.0])) == [repeated_p_value([0.5], 2.0)] * 2
+
+
+@pytest.mark.parametrize("spending", SPENDINGS)
+@pytest.mark.parametrize("gain", [1e-3, 3e-4, 1e-5, 1e-9])
+def test_a_look_with_hardly_any_new_units_has_nearly_the_bound_before_and_keeps_alpha(spending, gain):
+    # what crosses in between, by quadrature over how far inside the edge it was, in deviations of the step
+    times = (0.5, 0.5 * (1 + gain), 1.0)
+    first, near, last = bounds(times, 0.05, spending)
+    plain = bounds((0.5, 1.0), 0.05, spending)
+    assert first == plain[0]
+    assert first <= near < first + 4 * math.sqrt(gain)
+    assert plain[1] <= last < plain[1] + 1e-3
+    step = math.sqrt(0.5 * gain)
+    edge = first * math.sqrt(0.5)
+    out = (near * math.sqrt(times[1]) - edge) / step
+    law = norm(scale=math.sqrt(0.5))
+    crossing = 2 * step * quad(lambda u: law.pdf(edge - u * step) * norm.sf(out + u), 0, 12, points=[1])[0]
+    share = float(spent(times[1], 0.05, spending) - spent(0.5, 0.05, spending))
+    assert 0.5 * share < crossing <= share or near == first
 
 
 def test_an_overrun_spends_what_is_left_at_its_own_information():

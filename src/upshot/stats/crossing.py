@@ -19,8 +19,8 @@ from upshot.stats.root import solve
 
 FloatArray = NDArray[np.float64]
 
-NO_STEP = 1e-9
-"""Information gained that counts as none."""
+_NEAR = 1e-3
+"""Looks whose information differs by less, relatively, are too near for a walk from one to the other."""
 
 _FAR = 10.0
 """So many standard deviations from its mean no path is followed."""
@@ -44,6 +44,11 @@ class Walk:
     def means(self, time: float) -> FloatArray:
         """Where each node's paths are expected at a later time."""
         return self.nodes + self.drift * (time - self.time)
+
+
+def too_near(before: float, time: float) -> bool:
+    """Whether two looks are too near for `advance`, whose nodes would have to be too many."""
+    return time - before <= _NEAR * time
 
 
 def start(*shape: int, mass: float = 1.0, drift: float = 0.0) -> Walk:
@@ -104,11 +109,13 @@ def crossing_probabilities(
     Args:
         fractions: information at each look. upper, lower: bounds of z there; may be infinite.
         drift: the mean of z at information 1 (effect over its standard error there).
+
+    A look that is `too_near` to the one before counts as none.
     """
     walk = start(drift=drift)
     up, down = np.zeros(len(fractions)), np.zeros(len(fractions))
     for look, (time, high, low) in enumerate(zip(fractions, upper, lower, strict=True)):
-        if time - walk.time <= NO_STEP:
+        if too_near(walk.time, time):
             continue
         root = math.sqrt(time)
         up[look], down[look] = above(walk, time, high * root), below(walk, time, low * root)
@@ -121,7 +128,7 @@ def between(walk: Walk, time: float, low: float, high: float) -> Walk:
     root = math.sqrt(time)
     centre = walk.drift * root
     low, high = max(low, centre - _FAR), min(high, centre + _FAR)
-    if low >= high or not walk.mass.size or time - walk.time <= NO_STEP:
+    if low >= high or not walk.mass.size:
         return Walk(time, np.empty(0), np.empty(0), walk.drift)
     return advance(walk, time, low * root, high * root)
 
@@ -151,7 +158,7 @@ def drift_for(fractions: tuple[float, ...], bounds: tuple[float, ...], power: fl
 def _count(width: float, mirrored: bool) -> int:
     """How many nodes a region of so many step deviations needs: 1.4 a deviation are good for 1e-8."""
     least = 24 if mirrored else 48
-    return int(min(max(least, 8 * math.ceil(1.4 * width / 8)), 1024))
+    return int(max(least, 8 * math.ceil(1.4 * width / 8)))
 
 
 @lru_cache(maxsize=64)

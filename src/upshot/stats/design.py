@@ -176,7 +176,7 @@ def _problems(design: Design) -> Sequence[tuple[bool, str]]:
         ),
         (not 0 < design.alpha < 1, f"alpha is {design.alpha}: give a number between 0 and 1"),
         (not 0 < design.power < 1, f"power is {design.power}: give a number between 0 and 1"),
-        (design.looks < 1, f"looks is {design.looks}: give 1 or more"),
+        (not 1 <= design.looks <= 1000, f"looks is {design.looks}: give 1 to 1000"),
         (design.tests is not None and design.tests < 1, f"tests is {design.tests}: give 1 or more"),
         (not 0 <= design.r_squared < 1, f"r_squared is {design.r_squared}: give a share from 0 to below 1"),
         (

@@ -6,7 +6,7 @@ Biometrika 70). Looks may be uneven, slip or be left out: what was not spent is 
 the maximum spends the rest.
 
 A level is the two-sided alpha of the whole experiment. Every function takes the fractions of *all* looks so
-far, in order; a look without new information has the bound infinity.
+far, in order. Without new information a look has the bound of the look before; once all is spent, infinity.
 """
 
 import math
@@ -19,7 +19,6 @@ from scipy.special import ndtri
 from upshot.errors import InputError
 from upshot.model.plan import Spending
 from upshot.stats.crossing import (
-    NO_STEP,
     FloatArray,
     Walk,
     below,
@@ -27,6 +26,7 @@ from upshot.stats.crossing import (
     crossing_probabilities,
     drift_for,
     start,
+    too_near,
 )
 from upshot.stats.fixed import SMALLEST
 from upshot.stats.interval import Interval
@@ -232,9 +232,19 @@ def _stagewise(
 ) -> tuple[float, float]:
     """The chance of an outcome at least as high, and at least as low, in the stage-wise order."""
     times = _checked(fractions, alpha)
-    limits = bounds(times, alpha, spending)[:-1]
-    up, down = crossing_probabilities(times, [*limits, z], [*(-c for c in limits), z], drift)
+    limits = bounds(times, alpha, spending)
+    times, limits = _apart(times, limits)
+    up, down = crossing_probabilities(times, [*limits[:-1], z], [*(-c for c in limits[:-1]), z], drift)
     return float(up.sum()), float(down.sum())
+
+
+def _apart(
+    times: tuple[float, ...], limits: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The last look and those before it that are not too near to it."""
+    kept = [k for k, time in enumerate(times[:-1]) if not too_near(time, times[-1])]
+    kept.append(len(times) - 1)
+    return tuple(times[k] for k in kept), tuple(limits[k] for k in kept)
 
 
 def _stagewise_quantile(
@@ -269,7 +279,7 @@ def _futility_for(
     """The bounds that spend beta under a drift; those after the game is over are infinite."""
     walk, result = start(drift=drift), []
     for time, high, step in zip(times, efficacy, steps, strict=True):
-        if time - walk.time <= NO_STEP or math.isinf(high) or step < 1e-12:
+        if too_near(walk.time, time) or math.isinf(high) or step < 1e-12:
             result.append(-math.inf)
             continue
         low = _futility_at(walk, time, float(step))

@@ -6,14 +6,14 @@ because the looks before it are kept.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from upshot.model.plan import Spending
-from upshot.stats.crossing import NO_STEP, FloatArray, Walk, above, advance, below, density, start
+from upshot.stats.crossing import FloatArray, Walk, above, advance, below, density, start, too_near
 from upshot.stats.fixed import SMALLEST
 
 _LEAST_LEVEL = 1e-8
@@ -21,6 +21,9 @@ _LEAST_LEVEL = 1e-8
 
 _FAMILY = 20
 """Levels are exact at alpha / m for every family size m up to this."""
+
+_STRIDE = 100
+"""So many looks are walked at a time: a long history is not one deep recursion."""
 
 
 def spent(fraction: float | FloatArray, level: float | FloatArray, spending: Spending) -> FloatArray:
@@ -47,12 +50,13 @@ class Look:
     Attributes:
         walk: the paths that go on, at this look or at the one before that it is too near to.
         bounds: of |z|. spent_to: the information time up to which error was spent.
-        edge: the law of the score at the bound of the walk's look, on either side.
+        score, edge: the bound of the score at the walk's look, and the law of the score there.
     """
 
     walk: Walk
     bounds: FloatArray
     spent_to: float
+    score: FloatArray
     edge: FloatArray
 
 
@@ -72,7 +76,7 @@ def look_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spend
 def _look(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> Look:
     if not times:
         nothing = np.full(len(levels), math.inf)
-        return Look(start(len(levels), mass=0.5), nothing, 0.0, np.zeros(len(levels)))
+        return Look(start(len(levels), mass=0.5), nothing, 0.0, nothing, np.zeros(len(levels)))
     before, time = _look(times[:-1], levels, spending), times[-1]
     if time <= before.spent_to:  # nothing new: what could be claimed before can be claimed still
         return before
@@ -85,7 +89,7 @@ def _look(times: tuple[float, ...], levels: tuple[float, ...], spending: Spendin
     seen = np.clip(limits, 1e-9, far)
     edge = density(before.walk, time, np.stack([seen, -seen], axis=-1)).sum(axis=-1)
     walk = advance(before.walk, time, np.zeros(len(levels)), seen, mirrored=True)
-    return Look(walk, limits / math.sqrt(time), time, edge)
+    return Look(walk, limits / math.sqrt(time), time, limits, edge)
 
 
 def _layer(before: Look, time: float, share: FloatArray) -> FloatArray:
@@ -94,11 +98,8 @@ def _layer(before: Look, time: float, share: FloatArray) -> FloatArray:
     With edge law g and step deviation s, at most 2 g s L(x) leave beyond x step deviations, L the normal loss
     (the law falls outwards, so g is taken 3 s further in). The walk stays where it was, which is cautious.
     """
-    walk = before.walk
-    step = math.sqrt(time - walk.time)
-    base = before.bounds if before.spent_to == walk.time else _at_walk(before)
-    score = base * math.sqrt(walk.time)
-    inside = before.edge * np.exp(np.minimum(3 * step * score / walk.time, 50.0))
+    step = math.sqrt(time - before.walk.time)
+    inside = before.edge * np.exp(np.minimum(3 * step * before.score / before.walk.time, 50.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(inside > 0, share / (2 * inside * step), math.inf)
     low, high = np.zeros(len(share)), np.full(len(share), 38.0)
@@ -106,7 +107,7 @@ def _layer(before: Look, time: float, share: FloatArray) -> FloatArray:
         x = (low + high) / 2
         loss = np.exp(-x * x / 2) / math.sqrt(2 * math.pi) - x * ndtr(-x)
         low, high = np.where(loss > room, x, low), np.where(loss > room, high, x)
-    return (score + high * step) / math.sqrt(time)
+    return np.asarray((before.score + high * step) / math.sqrt(time))
 
 
 def _gain(before: float, time: float, level: FloatArray, spending: Spending) -> FloatArray:
@@ -118,22 +119,23 @@ def _solve_bounds(walk: Walk, time: float, step: FloatArray) -> FloatArray:
     """The scores b with P(still in, |S| > b) = step, by Newton's method on the logarithm of a concave tail.
 
     It starts beyond the solution, so each iteration falls towards it: at the bound that ignores the looks
-    before, or at the one for which all paths left were at the edge, whichever is nearer.
+    before, or at the one for which all paths left were at the edge, whichever is nearer. A share too small for
+    a number has no bound; where no more than the share is left (levels near 1), the bound is 0.
     """
-    usable = step > SMALLEST * 1e8
-    target = np.where(usable, step, 1e-3)
+    left = 2 * np.maximum(walk.mass.sum(axis=-1), SMALLEST)
+    none, all_ = step < SMALLEST * 1e8, step > left * (1 - 1e-9)
+    target = np.where(none | all_, left / 2, step)
     alone = -ndtri(target / 2) * math.sqrt(time)
-    left = np.minimum(target / 4 / walk.mass.sum(axis=-1), 0.5)
-    score = np.minimum(alone, walk.nodes[..., -1] - ndtri(left) * math.sqrt(time - walk.time))
+    score = np.minimum(alone, walk.nodes[..., -1] - ndtri(target / left / 2) * math.sqrt(time - walk.time))
     for _ in range(40):
-        tail = 2 * (above(walk, time, score) + below(walk, time, -score))
+        tail = np.maximum(2 * (above(walk, time, score) + below(walk, time, -score)), SMALLEST)
         points = np.stack([score, -score], axis=-1)
-        slope = 2 * density(walk, time, points).sum(axis=-1)
+        slope = np.maximum(2 * density(walk, time, points).sum(axis=-1), SMALLEST)
         move = np.log(tail / target) * tail / slope
         score = np.maximum(score + move, 0.0)
         if np.abs(move).max() < 1e-13 * math.sqrt(time):
             break
-    return np.where(usable, score, math.inf)
+    return np.where(none, math.inf, np.where(all_, 0.0, score))
 
 
 @lru_cache(maxsize=64)
@@ -166,7 +168,7 @@ def level_of(
 
 def _union_level(scores: FloatArray, times: tuple[float, ...], spending: Spending) -> FloatArray:
     """The level whose share for this look is P(|Z| > score): the bound that ignores the looks before."""
-    before = max((time for time in times[:-1] if times[-1] - time > NO_STEP), default=0.0)
+    before = max(times[:-1], default=0.0)
     tail = np.log(2) + log_ndtr(-scores)
     low, high = np.full(scores.shape, math.log(SMALLEST)), np.full(scores.shape, math.log(_LEAST_LEVEL))
     for _ in range(60):
