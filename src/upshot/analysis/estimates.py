@@ -52,9 +52,13 @@ def estimates_of(metric: Metric, samples: Mapping[str, Sample]) -> Estimates:
         return _clustered(samples)
     if metric.kind == "quantile":
         return _quantiles(samples)
-    if any(sample.moments.covariates for sample in samples.values()):
+    if any(sample.moments.covariates and sample.moments.n for sample in samples.values()):
         return _adjusted(metric, samples)
     return _plain(metric, samples)
+
+
+def _nothing(n: int = 0) -> Arm:
+    return Arm(math.nan, math.nan, n, 0)
 
 
 def _plain(metric: Metric, samples: Mapping[str, Sample]) -> Estimates:
@@ -70,11 +74,13 @@ def _plain(metric: Metric, samples: Mapping[str, Sample]) -> Estimates:
 
 
 def _adjusted(metric: Metric, samples: Mapping[str, Sample]) -> Estimates:
-    full = {name: sample.moments for name, sample in samples.items() if sample.moments.n}
+    usable = {name: math.isfinite(estimate(sample.moments).value) for name, sample in samples.items()}
+    full = {name: sample.moments for name, sample in samples.items() if usable[name]}
+    if not full:
+        return _plain(metric, samples)
     names = ", ".join(metric.covariates)
     result = cuped(full)
-    empty = Arm(math.nan, math.nan, 0, 0)
-    arms = {name: result.arms.get(name, empty) for name in samples}
+    arms = {name: result.arms.get(name, _nothing()) for name in samples}
     of = " of a ratio" if metric.kind == "ratio" else ""
     method = f"CUPED{of} on {names}, Welch t, Fieller interval for the lift"
     return Estimates(arms, method, _lost(samples), None, result.variance_reduction)
@@ -93,16 +99,13 @@ def _clustered(samples: Mapping[str, Sample]) -> Estimates:
     correction: Correction = "CR2" if groups < FEW else "CR1"
     arms = {name: cluster_arm(total, correction) for name, total in totals.items()}
     for name in samples:
-        arms.setdefault(name, Arm(math.nan, math.nan, 0, 0))
+        arms.setdefault(name, _nothing())
     method = f"cluster-robust ({correction}) Welch t over {groups} clusters, Fieller interval for the lift"
     return Estimates(arms, method, {})
 
 
 def _quantiles(samples: Mapping[str, Sample]) -> Estimates:
     found = {name: sample.quantile for name, sample in samples.items()}
-    arms = {
-        name: one.arm if one is not None and one.n else Arm(math.nan, math.nan, 0, 0)
-        for name, one in found.items()
-    }
+    arms = {name: one.arm if one is not None and one.n else _nothing() for name, one in found.items()}
     why = {name: "it has no values" if one is None else one.why_not() for name, one in found.items()}
     return Estimates(arms, _METHODS["quantile"], {name: reason for name, reason in why.items() if reason})

@@ -39,6 +39,8 @@ def outlier_check(plan: Plan, evidence: Evidence) -> Check:
 
 def _carried(plan: Plan, metric: Metric, name: str, control: Sample, sample: Sample) -> Check | None:
     with_them = effect_of(_outcome(control), _outcome(sample))
+    if with_them.why_not():
+        return None
     left_out = _how_many(sample), _how_many(control)
     without = effect_of(
         _trimmed(_outcome(control), control.top[: left_out[1]]),

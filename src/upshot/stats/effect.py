@@ -14,6 +14,9 @@ from upshot.stats.moments import DENOMINATOR, OUTCOME, Moments
 
 LiftMethod = Literal["fieller", "log", "delta"]
 
+TINY = 1e-70
+"""What is this near to 0 is 0, and beyond its inverse there is no estimate: powers would leave a double's range."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -69,7 +72,7 @@ class Effect:
     def lift(self) -> float | None:
         """The difference relative to control's absolute value; None where control is 0."""
         base = abs(self.control.value)
-        return self.difference / base if base > 0 else None
+        return self.difference / base if base > TINY else None
 
     def why_not(self) -> str:
         """Why there is no test of this effect; empty where there is one."""
@@ -79,7 +82,7 @@ class Effect:
             if arm.df <= 0:
                 return f"{name} has {arm.n} units, too few for its covariates: use fewer"
         if not (math.isfinite(self.variance) and math.isfinite(self.difference)):
-            return "the estimate or its variance is not a finite number"
+            return "the estimate or its variance is not a finite number: see its denominator or its largest values"
         if self.variance <= 0:
             return (
                 "no unit differs from another in either variant, so there is nothing to measure chance with"
@@ -102,13 +105,13 @@ def estimate(moments: Moments) -> Arm:
     0.75
     """
     n = moments.n
-    if n == 0:
-        return Arm(math.nan, math.nan, 0, 0)
+    if n == 0 or not max(abs(moments.means).max(), float(moments.cross.max()) ** 0.5) < 1 / TINY:
+        return Arm(math.nan, math.nan, n, max(n - 1, 0))
     if not moments.is_ratio:
         variance = moments.var() / n if n > 1 else math.nan
         return Arm(moments.mean(), variance, n, n - 1)
     below = moments.mean(DENOMINATOR)
-    if below == 0:
+    if abs(below) <= TINY:
         return Arm(math.nan, math.nan, n, n - 1)
     ratio = moments.mean() / below
     spread = (
@@ -146,7 +149,7 @@ def lift_interval(effect: Effect, critical: float, method: LiftMethod = "fieller
     if reason:
         return undefined(reason)
     base = effect.control.value
-    if base == 0:
+    if abs(base) <= TINY:
         return undefined("control is 0, so a change relative to it has no meaning: read the difference")
     if math.isinf(critical):
         return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")

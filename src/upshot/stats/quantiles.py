@@ -71,7 +71,7 @@ class QuantileSample:
     def arm(self) -> Arm:
         """The estimate with the variance that its interval implies; NaN where there is none."""
         spread = (self.high - self.low) / (2 * Z)
-        return Arm(self.estimate, spread**2 if spread > 0 else math.nan, self.n, max(self.n - 1, 0))
+        return Arm(self.estimate, spread * spread if spread > 0 else math.nan, self.n, max(self.n - 1, 0))
 
     def why_not(self) -> str:
         """Why the quantile has no interval; empty where it has one."""
