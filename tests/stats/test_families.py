@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import dunnett as scipy_dunnett
 from scipy.stats import f_oneway, multivariate_normal, ttest_ind
@@ -25,6 +25,7 @@ METHODS = {"bonferroni": "bonferroni", "holm": "holm", "benjamini_hochberg": "fd
 
 @pytest.mark.parametrize("method", METHODS)
 @given(p_values)
+@settings(max_examples=20, deadline=None)  # statsmodels collects garbage in each call of Holm's
 def test_adjusted_as_by_statsmodels(method, p):
     assert adjust(p, method) == pytest.approx(multipletests(p, method=METHODS[method])[1], rel=1e-12)
 
