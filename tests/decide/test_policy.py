@@ -216,6 +216,26 @@ def test_fading_turns_ship_into_extend_then_discuss() -> None:
     assert any("−1%" in reason and "+1%" in reason for reason in final.reasons)
 
 
+@pytest.mark.parametrize(
+    ("slope", "p_value", "days_left", "verdict"),
+    [
+        (-0.01, 0.001, 14, "EXTEND"),
+        (-0.001, 0.001, 14, "SHIP"),
+        (-0.01, 0.2, 14, "SHIP"),
+        (0.01, 0.001, 14, "SHIP"),
+    ],
+)
+def test_a_gain_on_its_way_below_the_bar_waits_for_the_rest(slope, p_value, days_left, verdict) -> None:
+    fade = Fade(
+        metric="converted", variant="treatment", slope_per_day=slope, slope_p_value=p_value, last_third_lift=0.05,
+        fading=False,
+    )  # fmt: skip
+    winner = metric(comparisons=[comparison(0.1)])
+    running = analysis(winner, fades=(fade,), progress={**RUNNING, "days_left": days_left})
+    assert decide(plan(), running).verdict == verdict
+    assert decide(plan(), analysis(winner, fades=(fade,))).verdict == "SHIP"
+
+
 def test_losses_elsewhere_must_be_acknowledged_before_shipping() -> None:
     winner = metric(comparisons=[comparison(0.1)])
     returns = metric("returns", "secondary", "lower", [comparison(0.2)])

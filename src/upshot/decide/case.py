@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from upshot.analysis.result import Analysis, Check, Comparison, MetricResult, Progress
+from upshot.analysis.result import Analysis, Check, Comparison, Fade, MetricResult, Progress
 from upshot.decide.outlook import is_futile
 from upshot.decide.reading import Reading, read
 from upshot.model.decision import Situation
 from upshot.model.plan import Plan
+
+TREND = 0.1
+"""One-sided level at which a falling gain makes a win wait for the rest of its data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,16 @@ class Case:
         return tuple(reading for reading in self.better if reading.reaches(self.plan.worth_shipping))
 
     @property
-    def fading(self) -> tuple[str, ...]:
-        """Primaries whose gain fades with the days since exposure."""
-        return tuple(
-            fade.metric for fade in self.analysis.fades if fade.fading and fade.variant == self.variant
-        )
+    def fading(self) -> tuple[Fade, ...]:
+        """Trends of primaries whose gain fades: below the bar by now, or, with days left, on its way there."""
+        own = (fade for fade in self.analysis.fades if fade.variant == self.variant)
+        return tuple(fade for fade in own if fade.fading or self._will_fade(fade))
+
+    def _will_fade(self, fade: Fade) -> bool:
+        days = self.progress.days_left or 0
+        at_the_end = fade.last_third_lift + fade.slope_per_day * days
+        falls = fade.slope_p_value < TREND and fade.slope_per_day < 0
+        return falls and not self.progress.maximum_reached and at_the_end < self.plan.worth_shipping
 
     @property
     def failed(self) -> tuple[Check, ...]:

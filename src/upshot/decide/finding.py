@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from upshot.analysis.result import Fade
 from upshot.decide.case import Case
 from upshot.decide.outlook import chance_to_conclude, last_day
 from upshot.decide.phrases import percent, sentence, signed_percent
@@ -122,8 +123,10 @@ def worse(case: Case) -> Finding:
 def ship(case: Case) -> Finding:
     """A win worth shipping, unless it fades."""
     winners = case.worth or case.better
-    if set(case.fading) & {reading.name for reading in winners}:
-        return _fading(case, winners)
+    names = {reading.name for reading in winners}
+    fades = [fade for fade in case.fading if fade.metric in names]
+    if fades:
+        return _fading(case, winners, fades[0])
     best = max(winners, key=lambda reading: reading.gain or 0.0)
     return Finding(
         "SHIP",
@@ -147,8 +150,7 @@ def _held(case: Case) -> list[str]:
     ]
 
 
-def _fading(case: Case, winners: tuple[Reading, ...]) -> Finding:
-    fade = next(one for one in case.analysis.fades if one.fading and one.variant == case.variant)
+def _fading(case: Case, winners: tuple[Reading, ...], fade: Fade) -> Finding:
     final = case.progress.maximum_reached
     trend, last = signed_percent(fade.slope_per_day), signed_percent(fade.last_third_lift)
     return Finding(
