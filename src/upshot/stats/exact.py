@@ -1,5 +1,7 @@
 """Exact tests of a 2x2 table: Fisher's, given both margins, and Boschloo's, given only the sizes."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
@@ -8,6 +10,7 @@ from upshot.stats.fixed import SMALLEST
 
 _TIE = 1 + 1e-7
 """Tables whose probability differs by less than rounding count as equally extreme, as R and scipy do."""
+_NOTHING = -300.0  # log of a probability that counts as 0
 
 
 def fisher(x_c: int, n_c: int, x_t: int, n_t: int) -> float:
@@ -20,19 +23,23 @@ def fisher(x_c: int, n_c: int, x_t: int, n_t: int) -> float:
     return _clip(float(probabilities[probabilities <= here * _TIE].sum()))
 
 
+@lru_cache(maxsize=4096)
 def boschloo(x_c: int, n_c: int, x_t: int, n_t: int) -> float:
     """Boschloo's (1970, Statistica Neerlandica 24) p: Fisher's one-sided p as statistic, made unconditional.
 
     Twice the smaller of the two one-sided p-values; each is the probability, at the least favourable common
-    share, of all tables whose one-sided Fisher p is no larger. Cost grows with n_c * n_t.
+    share, of all tables whose one-sided Fisher p is no larger. Cost grows with n_c * n_t; answers are kept.
     """
     more = _one_sided_table(n_c, n_t)
     fewer = _one_sided_table(n_c, n_t, less=True)
-    sides = [_largest_size(table <= table[x_c, x_t] * _TIE, n_c, n_t) for table in (more, fewer)]
+    sides = [
+        _largest_size((table <= table[x_c, x_t] * _TIE).astype(np.float64), n_c, n_t)
+        for table in (more, fewer)
+    ]
     return _clip(2 * min(sides))
 
 
-def _largest_size(extreme: NDArray[np.bool_], n_c: int, n_t: int) -> float:
+def _largest_size(extreme: NDArray[np.float64], n_c: int, n_t: int) -> float:
     """The probability of the extreme tables at the common share where it is largest."""
     grid = np.linspace(0.0, 1.0, 401)[1:-1]
     size = _sizes(extreme, n_c, n_t, grid)
@@ -75,7 +82,7 @@ def _one_sided_table(n_c: int, n_t: int, less: bool = False) -> NDArray[np.float
 
 
 def _sizes(
-    extreme: NDArray[np.bool_], n_c: int, n_t: int, shares: NDArray[np.float64]
+    extreme: NDArray[np.float64], n_c: int, n_t: int, shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Probability of the extreme tables at each common share."""
     control = _binomial(n_c, shares)
@@ -87,5 +94,6 @@ def _sizes(
 def _binomial(n: int, shares: NDArray[np.float64]) -> NDArray[np.float64]:
     k = np.arange(n + 1)
     log = _log_choose(n, k) + np.outer(np.log(shares), k) + np.outer(np.log1p(-shares), n - k)
-    result: NDArray[np.float64] = np.exp(log)
+    # far from the mode nothing is added, and numbers near the smallest double make products slow
+    result: NDArray[np.float64] = np.where(log < _NOTHING, 0.0, np.exp(np.maximum(log, _NOTHING)))
     return result
