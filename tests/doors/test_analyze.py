@@ -51,7 +51,8 @@ COMMON = ("--unit", "user_id", "--variant", "group")
 def test_json_is_the_contract(run, visits):
     code, out, _ = run("analyze", visits, *COMMON, "--metric", "converted", "--metric",
                        "revenue,mean,covariate=revenue_before", "--guardrail", "crashed,max=1%",
-                       "--guardrail", "load_ms,p95,max=3000", "--segment", "country", "--json", "--no-looks")  # fmt: skip
+                       "--guardrail", "load_ms,p95,max=3000", "--segment", "country",
+                       "--json", "--no-looks")  # fmt: skip
     assert code == 0
     found = json.loads(out)
     assert {

@@ -60,8 +60,8 @@ def test_a_notebook_shows_a_table_and_a_chart(columns):
 def test_all_kinds_and_roles(columns):
     result = upshot.analyze(
         pl.DataFrame(columns), unit="user_id", variant="group", metrics=["converted"],
-        secondary=[upshot.Ratio("revenue", "clicks"), upshot.Count("clicks")],
-        guardrails=[upshot.Quantile("revenue", 0.9, maximum=500.0)], minimum_effect=0.1,
+        secondary=[upshot.Ratio("revenue", "clicks", name="per_click"), upshot.Count("clicks")],
+        guardrails=[upshot.Quantile("revenue", 0.9, maximum=500.0, name="p90")], minimum_effect=0.1,
     )  # fmt: skip
     roles = {one["name"]: one["role"] for one in result.to_dict()["metrics"]}
     assert list(roles.values()).count("secondary") == 2

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,5 +65,4 @@ def test_a_fault_of_ours_is_one_sentence_and_keeps_its_traceback():
     assert done.returncode == 1
     assert "a fault of ours" in done.stderr
     kept = done.stderr.split()[-1]
-    with open(kept, encoding="utf-8") as file:
-        assert "ZeroDivisionError" in file.read()
+    assert "ZeroDivisionError" in Path(kept).read_text(encoding="utf-8")

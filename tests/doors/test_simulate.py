@@ -26,7 +26,7 @@ def plan(tmp_path):
 
 
 def test_rates_of_the_whole_rule(plan):
-    """200 worlds for each effect, seed 1: false positives near 5%, ships at the minimum effect near 4,000 units' power."""
+    """200 worlds for each effect, seed 1: false positives near 5%, most true effects shipped."""
     done = simulate(plan, "--worlds", "200", "--json")
     none, effect = json.loads(done.stdout)
     assert none["significant"]["share"] <= 0.05 + 3 * 0.0155

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from upshot.analysis import checks as checking
-from upshot.analysis.belief import with_belief
+from upshot.analysis.belief import prior_of, with_belief
 from upshot.analysis.comparison import Tested, compare, past_of
 from upshot.analysis.estimates import Estimates, estimates_of
 from upshot.analysis.evidence import Evidence, Sample, Slice
@@ -18,6 +18,7 @@ from upshot.analysis.result import (
     Analysis,
     Comparison,
     Fade,
+    Guardrail,
     Look,
     MetricResult,
     PastComparison,
@@ -85,6 +86,7 @@ def analyze(
         segments=_segments(plan, evidence, monitor),
         fades=_fades(plan, evidence, results),
         notes=_notes(plan),
+        prior=prior_of(plan).name,
     )
 
 
@@ -157,10 +159,10 @@ def _results(
     return results, pasts
 
 
-def _with_guardrails(result: MetricResult, guarded: Mapping[tuple[str, str], object]) -> MetricResult:
+def _with_guardrails(result: MetricResult, guarded: Mapping[tuple[str, str], Guardrail]) -> MetricResult:
     if result.role != "guardrail":
         return result
-    found = tuple(replace(one, guardrail=guarded[result.name, one.variant]) for one in result.comparisons)  # type: ignore[arg-type]
+    found = tuple(replace(one, guardrail=guarded[result.name, one.variant]) for one in result.comparisons)
     return replace(result, comparisons=found)
 
 
@@ -292,7 +294,7 @@ def _std(moments: Moments) -> float | None:
 
 
 def _segments(plan: Plan, evidence: Evidence, monitor: Monitor) -> dict[str, dict[str, SegmentResult]]:
-    """Every value of every segment column; the primaries of all of them are one family of their own."""
+    """Every value of every segment column; primaries and secondaries of all of them are one family."""
     alone = replace(monitor, looks=())
     measured = {
         (column, value): _measure(evidence, part, alone)
@@ -347,8 +349,14 @@ def _fades(plan: Plan, evidence: Evidence, results: Sequence[MetricResult]) -> t
 
 
 def _notes(plan: Plan) -> tuple[str, ...]:
-    looks = plan.monitoring != "fixed"
-    if looks and plan.family in ("dunnett", "benjamini_hochberg"):
-        name = "Dunnett" if plan.family == "dunnett" else "Benjamini-Hochberg"
-        return (f"{name} holds for one look only, so Holm corrects the primaries at these looks",)
+    """What was done other than the plan names it."""
+    names = {"dunnett": "Dunnett", "benjamini_hochberg": "Benjamini-Hochberg"}
+    if plan.family not in names:
+        return ()
+    if plan.monitoring != "fixed":
+        return (
+            f"{names[plan.family]} holds for one look only, so Holm corrects the primaries at these looks",
+        )
+    if plan.family == "dunnett" and len(plan.of_role("primary")) > 1:
+        return ("Dunnett compares variants on one metric, so Holm corrects the several primaries",)
     return ()

@@ -33,6 +33,7 @@ def analysis_to_dict(analysis: Analysis, verdict: Json | None = None) -> Json:
         "alpha": analysis.alpha,
         "look": _look(analysis),
         "progress": _progress(analysis.progress),
+        "prior": analysis.prior,
         "checks": [_check(check) for check in analysis.checks],
         "metrics": [_metric(metric) for metric in analysis.metrics],
         "segments": {
@@ -55,16 +56,20 @@ def _look(analysis: Analysis) -> Json:
     }
 
 
+_UNKNOWN = {
+    "days": "no time is known",
+    "days_left": "no end is planned or no time is known",
+    "precision": "the first primary has no estimate yet",
+}
+
+
 def _progress(progress: Progress) -> Json:
-    names = Progress.__slots__
-    return {
-        name: dict(value) if isinstance(value := getattr(progress, name), Mapping) else value
-        for name in names
-    }
+    values = {name: getattr(progress, name) for name in Progress.__slots__}
+    return _explained({**values, "units": dict(progress.units)}, _UNKNOWN)
 
 
 def _check(check: Check) -> Json:
-    return {
+    result = {
         "name": check.name,
         "status": check.status,
         "p_value": check.p_value,
@@ -72,6 +77,8 @@ def _check(check: Check) -> Json:
         "mend": check.mend,
         "numbers": dict(check.numbers),
     }
+    why = check.detail if check.status == "skipped" else "this check counts and tests nothing"
+    return _explained(result, {"p_value": why})
 
 
 def _segment(segment: SegmentResult) -> Json:

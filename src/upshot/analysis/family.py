@@ -1,5 +1,6 @@
 """Families of comparisons: p-values and intervals that answer for all their members together."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from upshot.analysis.result import Comparison
 from upshot.model.plan import Family
 from upshot.stats import families
 from upshot.stats.families import Correction
+from upshot.stats.proportions import FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class Corrected:
 def correct(tested: Sequence[Tested], family: Family | None, monitor: Monitor) -> Corrected:
     """Correct a family; ``None``: each test stands alone.
 
-    Dunnett and Benjamini-Hochberg hold for one look only, so under looks Holm takes their place; Dunnett
-    needs variants of one metric.
+    Dunnett and Benjamini-Hochberg hold for one look only, so under looks Holm takes their place. It does too
+    where Dunnett has more than one metric before it, or counts so few that the tests are exact.
     """
     p_values = [one.p_value for one in tested]
     tests = sum(p is not None for p in p_values)
@@ -51,7 +53,12 @@ def method_of(family: Family, monitor: Monitor) -> Correction:
 
 def _can_dunnett(tested: Sequence[Tested], monitor: Monitor) -> bool:
     one_metric = len({one.metric for one in tested}) == 1
-    return monitor.plan.monitoring == "fixed" and one_metric and all(one.counts is None for one in tested)
+    return monitor.plan.monitoring == "fixed" and one_metric and not any(map(_is_exact, tested))
+
+
+def _is_exact(one: Tested) -> bool:
+    """Whether the p-value is that of an exact test, which has no statistic to compare."""
+    return one.counts is not None and one.counts.least_expected < FEW
 
 
 def _dunnett(tested: Sequence[Tested], alpha: float, tests: int) -> Corrected:
@@ -60,7 +67,7 @@ def _dunnett(tested: Sequence[Tested], alpha: float, tests: int) -> Corrected:
         one.variant: families.loading(one.effect.control.variance, one.effect.treatment.variance)
         for one in known
     }
-    df = min(one.reach.df for one in known)
+    df = min(math.inf if one.counts else one.reach.df for one in known)
     loadings = list(loads.values())
     p_values = tuple(
         None if one.p_value is None else families.dunnett_p_value(one.statistic, loadings, df)

@@ -82,7 +82,10 @@ def _margin_words(watch: Watch, state: GuardrailState, bound: float | None, wors
     if watch.tested.reason and worst is None:
         return f"{name} is unproven: {watch.tested.reason}"
     could = "without bound" if worst is None else f"up to {percent(worst)}"
-    return f"{name} is unproven: it could be worse {could}, its margin is {margin}"
+    mend = (
+        "" if watch.metric.margin else "; only a proven gain holds at 0: give it a margin, such as margin=2%"
+    )
+    return f"{name} is unproven: it could be worse {could}, its margin is {margin}{mend}"
 
 
 def _worst_deterioration(watch: Watch) -> float | None:
@@ -137,18 +140,25 @@ def _greater_p(effect: Effect, direction: int, n: int, monitor: Monitor) -> floa
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """What a limit is held against: an estimate, the value it must not pass, and on which side it hurts."""
+    """What is held against a limit.
+
+    Attributes:
+        arm: the estimate. limit: what it must not pass. side: +1 where more hurts, -1 where less does.
+        share: whether it is a share, in words. events: how many units make it up, where units are counted one
+            by one and not by clusters.
+    """
 
     arm: Arm
     limit: float
     side: int
     share: bool
+    events: int | None
 
 
 def _limit(watch: Watch) -> Guardrail:
-    here, control = _level_of(watch.metric, watch.variant), _level_of(watch.metric, watch.control)
-    beyond = _beyond_p(here, watch)
-    worse = _worse_p(watch)
+    here = _level_of(watch, watch.variant, watch.tested.effect.treatment)
+    control = _level_of(watch, watch.control, watch.tested.effect.control)
+    beyond, worse = _beyond_p(here, watch), _worse_p(here, control, watch)
     p = _running(None if beyond is None or worse is None else max(beyond, worse), watch.before)
     over = (control.arm.value - control.limit) * control.side > 0
     bound = _far_end(here, watch)
@@ -181,40 +191,38 @@ def _bar(metric: Metric) -> float:
     return float(metric.maximum if metric.maximum is not None else metric.minimum or 0.0)
 
 
-def _level_of(metric: Metric, sample: Sample) -> _Level:
+def _level_of(watch: Watch, sample: Sample, arm: Arm) -> _Level:
     """A quantile's limit is judged as the share of units beyond it: ``moments`` then hold that indicator."""
+    metric = watch.metric
+    events = None if sample.clusters is not None or not _is_share(metric) else _events(sample)[0]
     if metric.kind == "quantile":
         upper = metric.maximum is not None
         level = metric.quantile or 0.5
-        return _Level(estimate(sample.moments), 1 - level if upper else level, 1, share=True)
-    share = metric.kind in ("proportion", "retention", "funnel")
+        return _Level(estimate(sample.moments), 1 - level if upper else level, 1, True, events)
     side = 1 if metric.maximum is not None else -1
-    return _Level(estimate(sample.moments), _bar(metric), side, share)
+    found = arm if sample.clusters is not None else estimate(sample.moments)
+    return _Level(found, _bar(metric), side, _is_share(metric), events)
 
 
 def _beyond_p(here: _Level, watch: Watch) -> float | None:
-    events, n = _events(watch.variant)
-    if here.share and here.side > 0:
-        enough = n > 0 and events >= LEAST_EVENTS and 0 < here.limit < 1
-        return always_valid.rate_p_value(events, n, here.limit) if enough else None
+    n = watch.variant.moments.n
+    if here.events is not None and here.side > 0:
+        enough = n > 0 and here.events >= LEAST_EVENTS and 0 < here.limit < 1
+        return always_valid.rate_p_value(here.events, n, here.limit) if enough else None
     if not here.arm.variance > 0 or not watch.tested.reach.ripe:
         return None
     z = here.side * (here.arm.value - here.limit) / math.sqrt(here.arm.variance)
     return always_valid.one_sided_p_value(fixed.normal_score(z, here.arm.df), n, watch.monitor.harm_rho)
 
 
-def _worse_p(watch: Watch) -> float | None:
+def _worse_p(here: _Level, control: _Level, watch: Watch) -> float | None:
     """Anytime p of "not worse than control", on the scale on which the limit is judged."""
-    side = 1 if watch.metric.maximum is not None or watch.metric.kind == "quantile" else -1
-    if watch.control.moments.n == 0:
-        return None
-    events = [_events(sample) for sample in (watch.variant, watch.control)]
-    if _is_share(watch.metric) and side > 0 and (watch.control.moments + watch.variant.moments).mean() < RARE:
-        return always_valid.two_rates_p_value(*events[0], *events[1]) if watch.variant.moments.n else None
-    effect = Effect(estimate(watch.control.moments), estimate(watch.variant.moments))
-    if effect.why_not():
-        return None
-    return _greater_p(effect, side, watch.tested.reach.n, watch.monitor)
+    n_t, n_c = watch.variant.moments.n, watch.control.moments.n
+    if here.events is not None and control.events is not None and here.side > 0 and n_t and n_c:
+        if (here.events + control.events) / (n_t + n_c) < RARE:
+            return always_valid.two_rates_p_value(here.events, n_t, control.events, n_c)
+    effect = Effect(control.arm, here.arm)
+    return None if effect.why_not() else _greater_p(effect, here.side, n_t + n_c, watch.monitor)
 
 
 def _is_share(metric: Metric) -> bool:
@@ -231,9 +239,8 @@ def _far_end(here: _Level, watch: Watch) -> float | None:
     )
     if math.isinf(critical):
         return None
-    if here.share:
-        events, _ = _events(watch.variant)
-        low, high = ends(wilson(events, n, max(2 * float(ndtr(-critical)), 1e-300)))
+    if here.events is not None:
+        low, high = ends(wilson(here.events, n, max(2 * float(ndtr(-critical)), 1e-300)))
         return high if here.side > 0 else low
     if not here.arm.variance >= 0:
         return None

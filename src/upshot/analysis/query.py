@@ -51,10 +51,10 @@ def read_evidence(table: ir.Table, question: Question) -> Evidence:
     """
     check_names(table, question)
     rows = filtered(table, question.where)
+    total_rows = _count(rows, question)
     metrics = _kinds(rows, question)
     named = labelled(rows, question, metrics)
-    units = units_of(named, question, metrics) if question.unit else named
-    units, total_rows, several = _settled(units, named, question)
+    units, several = _settled(named, question, metrics, total_rows)
     population = population_of(units, named, rows, question, total_rows, several)
     known = units.filter(units[VARIANT].isin(list(population.variants)))
     plan = _Plan(question, known, metrics, _recipes(known, metrics), population)
@@ -84,20 +84,22 @@ def _kinds(rows: ir.Table, question: Question) -> tuple[Metric, ...]:
     return with_kinds(rows, metrics)
 
 
-def _settled(units: ir.Table, named: ir.Table, question: Question) -> tuple[ir.Table, int, bool]:
-    """The table of units, kept where rows had to be gathered; how many rows, and whether units had several."""
-    total = int(named.count().to_pyarrow().as_py())
+def _count(rows: ir.Table, question: Question) -> int:
+    total = int(rows.count().to_pyarrow().as_py())
     if total == 0:
-        raise DataError(
-            "there are no rows"
-            + (f" where {question.where}" if question.where else "")
-            + ": give data with rows"
-        )
+        where = f" where {question.where}" if question.where else ""
+        raise DataError(f"there are no rows{where}: give data with rows")
+    return total
+
+
+def _settled(
+    named: ir.Table, question: Question, metrics: tuple[Metric, ...], total: int
+) -> tuple[ir.Table, bool]:
+    """The table of units, kept where rows had to be gathered; and whether units had several rows."""
     if not question.unit:
-        return units, total, False
-    kept = units.cache()
-    several = int(kept.count().to_pyarrow().as_py()) < total
-    return kept, total, several
+        return named, False
+    kept = units_of(named, question, metrics).cache()
+    return kept, int(kept.count().to_pyarrow().as_py()) < total
 
 
 def _recipes(units: ir.Table, metrics: Sequence[Metric]) -> dict[int, Recipe]:

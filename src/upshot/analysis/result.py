@@ -205,7 +205,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What the plan and the evidence say at one look."""
+    """What the plan and the evidence say at one look.
+
+    Attributes:
+        prior: what p(win), expected loss and shrunken lift believe of a lift before the data, in words.
+    """
 
     unit: str
     control: str
@@ -218,4 +222,5 @@ class Analysis:
     segments: Mapping[str, Mapping[str, SegmentResult]] = field(default_factory=dict)
     fades: tuple[Fade, ...] = ()
     notes: tuple[str, ...] = ()
+    prior: str = ""
     format: int = 1

@@ -1,6 +1,6 @@
 """Sums by variant in one pass: what moments are made of, shifted so that no digit is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,13 @@ import ibis.expr.types as ir
 import numpy as np
 
 from upshot.analysis.evidence import Sample
-from upshot.analysis.units import COUNT, VARIANT, Fields
+from upshot.analysis.profile import Profile
+from upshot.analysis.units import COUNT, Fields
 from upshot.errors import DataError
 from upshot.model.metric import Metric
 from upshot.stats.moments import DENOMINATOR, OUTCOME, Moments
 
-_TOP = 10
+SHARES = ("proportion", "retention", "funnel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,129 +23,152 @@ class Recipe:
     """How the sums of one metric are taken.
 
     Attributes:
-        metric, fields: what and where. names: of the moments, in their order.
-        shift: constant near the mean of each name. cap: of the outcome, or None.
-        gaps: covariate fields that miss values somewhere; each is followed by its missing-indicator.
+        metric, fields: what and where. label: what the names of its sums begin with.
+        names: of the moments, in their order. shift: constant near the mean of each name.
+        gaps: fields that miss values somewhere; such a covariate is followed by its missing-indicator.
+        cap: of the outcome, or None.
     """
 
     metric: Metric
     fields: Fields
+    label: str
     names: tuple[str, ...]
     shift: tuple[float, ...]
+    gaps: frozenset[str]
     cap: float | None = None
-    gaps: frozenset[str] = frozenset()
+
+    @property
+    def is_share(self) -> bool:
+        """Whether counts say it all."""
+        return self.metric.kind in SHARES and len(self.names) == 1
 
 
-def names_of(metric: Metric, fields: Fields, gaps: frozenset[str]) -> tuple[str, ...]:
+def recipe_of(metric: Metric, fields: Fields, label: str, seen: Profile, cap: float | None = None) -> Recipe:
     """Outcome, denominator, then each covariate with its indicator where it has gaps."""
     names = [OUTCOME] + ([DENOMINATOR] if fields.denominator else [])
+    shift = [0.0 if metric.kind in SHARES else seen.shifts[fields.outcome]]
+    shift += [seen.shifts[fields.denominator]] if fields.denominator else []
     for field, covariate in zip(fields.covariates, metric.covariates, strict=True):
-        names += [covariate, f"{covariate} missing"] if field in gaps else [covariate]
-    return tuple(names)
+        indicated = field in seen.gaps
+        names += [covariate, f"{covariate} missing"] if indicated else [covariate]
+        shift += [seen.shifts[field], 0.0] if indicated else [seen.shifts[field]]
+    gaps = frozenset(seen.gaps & set(fields.columns))
+    return Recipe(metric, fields, label, tuple(names), tuple(shift), gaps, cap)
 
 
-def profile(table: ir.Table, places: Sequence[Fields]) -> dict[str, tuple[int, float]]:
-    """Missing values and mean of every field, in one pass."""
-    used = [name for place in places for name in _columns(place)]
-    asked: dict[str, ir.Scalar] = {}
-    for name in dict.fromkeys(used):
-        asked[f"{name}_null"] = table[name].isnull().sum()
-        asked[f"{name}_mean"] = table[name].mean()
-    found = table.aggregate(**asked).to_pyarrow().to_pylist()[0] if asked else {}
-    return {name: (int(found[f"{name}_null"] or 0), float(found[f"{name}_mean"] or 0.0)) for name in used}
-
-
-def _columns(place: Fields) -> list[str]:
-    return [place.outcome, *([place.denominator] if place.denominator else []), *place.covariates]
-
-
-def _values(table: ir.Table, recipe: Recipe, capped: bool) -> list[ir.Column]:
-    """The shifted values of each name; a gap in a covariate is filled with its mean and indicated."""
-    place = recipe.fields
+def shifted(table: ir.Table, recipe: Recipe) -> dict[str, ir.Column]:
+    """The values that are summed, a column for each name; a gap in a covariate is filled with its mean."""
+    place, label = recipe.fields, recipe.label
     first = table[place.outcome]
-    if capped and recipe.cap is not None:
-        first = ibis.least(first, recipe.cap)
-    raw: list[ir.Column] = [first] + ([table[place.denominator]] if place.denominator else [])
-    shifts = iter(recipe.shift)
-    values = [column - next(shifts) for column in raw]
+    raw = [first if recipe.cap is None else ibis.least(first, recipe.cap)]
+    raw += [table[place.denominator]] if place.denominator else []
     for field in place.covariates:
-        shift = next(shifts)
+        raw.append(table[field])
         if field in recipe.gaps:
-            values.append(ibis.coalesce(table[field] - shift, 0.0))
-            values.append(table[field].isnull().cast("float64") - next(shifts))
-        else:
-            values.append(table[field] - shift)
-    return values
+            raw.append(table[field].isnull().cast("float64"))
+    found = {}
+    for i, (name, column, shift) in enumerate(zip(recipe.names, raw, recipe.shift, strict=True)):
+        value = column - shift if shift else column
+        filled = f"{name} missing" in recipe.names
+        found[f"{label}_c{i}"] = ibis.coalesce(value, 0.0) if filled else value
+    if recipe.cap is not None:
+        found[f"{label}_u0"] = first - recipe.shift[0] if recipe.shift[0] else first
+        found[f"{label}_over"] = (first > recipe.cap).cast("int64")
+    if not recipe.is_share:
+        found[f"{label}_zero"] = (first == 0).cast("int64")
+    return found
 
 
-def aggregates(table: ir.Table, recipe: Recipe, label: str, weighted: bool) -> dict[str, ir.Scalar]:
+def aggregates(table: ir.Table, recipe: Recipe, weighted: bool = False) -> dict[str, ir.Scalar]:
     """All sums that one metric needs, under labelled names.
 
     Args:
+        table: with the columns of `shifted`.
         weighted: rows stand for ``_count`` units each.
     """
-    place = recipe.fields
-    needed = table[place.outcome].notnull()
-    if place.denominator:
-        needed = needed & table[place.denominator].notnull()
+    label, k = recipe.label, len(recipe.names)
     weight = table[COUNT] if weighted else None
-    found: dict[str, ir.Scalar] = {
-        f"{label}_n": _total(needed.cast("int64"), weight, None),
-        f"{label}_max": table[place.outcome].max(where=needed),
-        f"{label}_zeros": _total((table[place.outcome] == 0).cast("int64"), weight, needed),
-    }
-    for kind in ("c", "u") if recipe.cap is not None else ("c",):
-        values = _values(table, recipe, capped=kind == "c")
-        for i, first in enumerate(values):
-            found[f"{label}_{kind}s{i}"] = _total(first, weight, needed)
-            for j in range(i, len(values)):
-                found[f"{label}_{kind}p{i}_{j}"] = _total(first * values[j], weight, needed)
+    needed = _needed(table, recipe)
+    first = table[f"{label}_c0"]
+    present = first.count(where=needed) if weight is None else weight.sum(where=first.notnull())
+    found: dict[str, ir.Scalar] = {f"{label}_n": present}
+    for i in range(k):
+        found |= _row(table, label, "c", i, k, weight, needed, squares=not recipe.is_share)
     if recipe.cap is not None:
-        found[f"{label}_capped"] = _total((table[place.outcome] > recipe.cap).cast("int64"), weight, needed)
+        found |= _row(table, label, "u", 0, k, weight, needed, squares=True)
+    for extra in ("over", "zero"):
+        if f"{label}_{extra}" in table.columns:
+            found[f"{label}_{extra}"] = _total(table[f"{label}_{extra}"], weight, needed)
     return found
+
+
+def _row(
+    table: ir.Table,
+    label: str,
+    kind: str,
+    i: int,
+    k: int,
+    weight: ir.Column | None,
+    needed: ir.Column | None,
+    squares: bool,
+) -> dict[str, ir.Scalar]:
+    """The sum of the i-th value, and of its products with itself and with those after it."""
+    value = table[f"{label}_{kind}{i}"]
+    found = {f"{label}_{kind}s{i}": _total(value, weight, needed)}
+    for j in range(i, k if squares else 0):
+        other = value if j == i else table[f"{label}_c{j}"]
+        found[f"{label}_{kind}p{i}_{j}"] = _total(value * other, weight, needed)
+    return found
+
+
+def _needed(table: ir.Table, recipe: Recipe) -> ir.Column | None:
+    """Which units count: those with an outcome and denominator; None where sums see to that by themselves."""
+    below = recipe.fields.denominator
+    asked = [0, 1] if below else [0]
+    gaps = recipe.gaps & {recipe.fields.outcome, below}
+    if not gaps or len(recipe.names) == 1:
+        return None
+    present = [table[f"{recipe.label}_c{i}"].notnull() for i in asked]
+    return present[0] if len(present) == 1 else present[0] & present[1]
 
 
 def _total(values: ir.Column, weight: ir.Column | None, where: ir.Column | None) -> ir.Scalar:
     return (values if weight is None else values * weight).sum(where=where)
 
 
-def sample_of(row: Mapping[str, Any], recipe: Recipe, label: str, units: int) -> Sample:
+def sample_of(row: Mapping[str, Any], recipe: Recipe, units: int) -> Sample:
     """The sample of one variant from its row of sums."""
-    n = round(float(row[f"{label}_n"] or 0))
-    largest = row[f"{label}_max"]
-    if largest is not None and not np.isfinite(largest):
-        raise DataError(
-            f"metric {recipe.metric.name}: {recipe.metric.column!r} holds infinite values: leave them out"
-        )
+    n = round(float(row[f"{recipe.label}_n"] or 0))
+    moments = _moments(row, recipe, n)
+    share = recipe.is_share
+    zeros = n - round(float(row[f"{recipe.label}_cs0"] or 0)) if share else row[f"{recipe.label}_zero"]
     return Sample(
-        moments=_moments(row, recipe, f"{label}_c", n),
-        uncapped=_moments(row, recipe, f"{label}_u", n) if recipe.cap is not None else None,
+        moments=moments,
+        uncapped=_moments(row, recipe, n, uncapped=True) if recipe.cap is not None else None,
         cap=recipe.cap,
-        capped_units=round(float(row.get(f"{label}_capped") or 0)),
+        capped_units=round(float(row.get(f"{recipe.label}_over") or 0)),
         missing=units - n,
-        maximum=None if largest is None else float(largest),
-        zeros=round(float(row[f"{label}_zeros"] or 0)),
+        zeros=round(float(zeros or 0)),
     )
 
 
-def _moments(row: Mapping[str, Any], recipe: Recipe, prefix: str, n: int) -> Moments:
+def _moments(row: Mapping[str, Any], recipe: Recipe, n: int, uncapped: bool = False) -> Moments:
     k = len(recipe.names)
-    sums = np.array([float(row[f"{prefix}s{i}"] or 0.0) for i in range(k)])
+
+    def value(kind: str, i: int, *j: int) -> float:
+        letter = "u" if uncapped and i == 0 else "c"
+        return float(row[f"{recipe.label}_{letter}{kind}{'_'.join(map(str, (i, *j)))}"] or 0.0)
+
+    sums = np.array([value("s", i) for i in range(k)])
+    if recipe.is_share:
+        return Moments.from_counts(round(sums[0]), n)
     products = np.zeros((k, k))
     for i in range(k):
         for j in range(i, k):
-            products[i, j] = products[j, i] = float(row[f"{prefix}p{i}_{j}"] or 0.0)
+            products[i, j] = products[j, i] = value("p", i, j)
     if not (np.isfinite(sums).all() and np.isfinite(products).all()):
         raise DataError(
-            f"metric {recipe.metric.name}: its values are infinite, not numbers, or too large to square"
+            f"metric {recipe.metric.name}: its values in {recipe.metric.column!r} are infinite or too large to "
+            "square: leave them out with --where"
         )
-    if recipe.metric.kind in ("proportion", "retention", "funnel") and k == 1:
-        return Moments.from_counts(round(n * recipe.shift[0] + sums[0]), n)
     return Moments.from_shifted_sums(recipe.names, n, np.array(recipe.shift), sums, products)
-
-
-def largest(table: ir.Table, field: str, variant: str) -> tuple[float, ...]:
-    """The ten largest outcomes of a variant, descending."""
-    kept = table.filter(table[VARIANT] == variant, table[field].notnull()).select(value=table[field])
-    top = kept.order_by(ibis.desc("value")).limit(_TOP).to_pyarrow()
-    return tuple(float(value) for value in top["value"].to_pylist())

@@ -20,6 +20,11 @@ class Fields:
     denominator: str | None
     covariates: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them, outcome first."""
+        return (self.outcome, *([self.denominator] if self.denominator else []), *self.covariates)
+
 
 def fields_of(number_: int, metric: Metric) -> Fields:
     """The columns of the metric with this number."""
@@ -66,11 +71,11 @@ def _day(column: ir.Column) -> ir.Column:
 def units_of(rows: ir.Table, question: Question, metrics: tuple[Metric, ...]) -> ir.Table:
     """One row a unit: shares by any, means and counts by sum, ratios by sums, covariates and segments once.
 
-    A unit's variant is its only one; ``_variants`` says how many it had.
+    A unit's variant is its only one; ``_variants`` says how many it had: 0, 1, or 2 for several.
     """
     sums: dict[str, ir.Scalar] = {
         VARIANT: rows[VARIANT].min(),
-        VARIANTS: rows[VARIANT].nunique(),
+        VARIANTS: _how_many(rows[VARIANT]),
         COUNT: rows.count(),
     }
     if question.time:
@@ -90,6 +95,7 @@ def units_of(rows: ir.Table, question: Question, metrics: tuple[Metric, ...]) ->
     return rows.group_by("_unit").aggregate(**sums)
 
 
-def null() -> ir.Scalar:
-    """A missing number."""
-    return ibis.null().cast("float64")
+def _how_many(variant: ir.Column) -> ir.Scalar:
+    """None, one or several, by the first and last of them: counting distinct ones costs ten times as much."""
+    several = (variant.min() != variant.max()).cast("int64") + 1
+    return ibis.coalesce(several, 0)

@@ -164,19 +164,21 @@ def _plan(
 
 
 def _metric(one: Metric | str, role: Any) -> Metric:
-    return parse_metric(one, role) if isinstance(one, str) else replace(one, role=role)
+    if isinstance(one, str):
+        return parse_metric(one, role)
+    metric = replace(one, role=role)
+    problems = metric_problems(metric)
+    if problems:
+        raise InputError(f"metric {metric.name}: {'; '.join(problems)}")
+    return metric
 
 
 def _made(column: str, kind: Kind, **fields: Any) -> Metric:
     covariate = fields.pop("covariate", None)
     names = (covariate,) if isinstance(covariate, str) else tuple(covariate or ())
-    metric = Metric(
+    return Metric(
         name=fields.pop("name", None) or column, column=column, kind=kind, covariates=names, **fields
     )
-    problems = metric_problems(metric)
-    if problems:
-        raise InputError(f"metric {metric.name}: {'; '.join(problems)}")
-    return metric
 
 
 def Proportion(column: str, *, value: str | None = None, better: Better = "higher", **more: Any) -> Metric:

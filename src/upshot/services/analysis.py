@@ -16,10 +16,8 @@ from upshot.analysis.query import read_evidence
 from upshot.analysis.question import Question
 from upshot.analysis.result import Look
 from upshot.decide.policy import decide
-from upshot.errors import PlanError
 from upshot.formats.canonical import content_hash
-from upshot.formats.plan_rules import plan_problems
-from upshot.formats.plans import plan_to_mapping
+from upshot.formats.plans import plan_from_mapping, plan_to_mapping
 from upshot.model.decision import ExperimentVerdict, Situation
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
@@ -51,15 +49,12 @@ class Request:
 
 
 def check_plan(plan: Plan, where: str) -> Plan:
-    """The plan, if nothing in it contradicts itself.
+    """The plan, if every field is in its range and nothing contradicts itself.
 
     Raises:
         PlanError: naming everything that does.
     """
-    problems = plan_problems(plan)
-    if problems:
-        raise PlanError(problems, where)
-    return plan
+    return plan_from_mapping(plan_to_mapping(plan), where)
 
 
 def analyze_table(table: ir.Table, request: Request) -> Findings:
