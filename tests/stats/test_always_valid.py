@@ -135,6 +135,28 @@ def test_false_alarms_over_400_looks():
     assert 0.01 < (z > one).any(axis=1).mean() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("truth", "draw"),
+    [
+        (0.05, lambda rng, shape: rng.binomial(1, 0.05, shape).astype(float)),
+        (1.0, lambda rng, shape: rng.exponential(1.0, shape)),
+        (0.1, lambda rng, shape: rng.binomial(1, 0.1, shape) * rng.gamma(0.5, 2.0, shape)),
+    ],
+)
+def test_the_sequence_of_intervals_holds_the_truth_at_all_looks_at_once(truth, draw):
+    # seed 14, 1,500 worlds, looks from 400 to 8,000 units: 4 standard errors of 5% are 0.0225; at each single
+    # look an interval of 1.96 holds 95%, but not at all of them
+    values = draw(np.random.default_rng(14), (1_500, 8_000))
+    n = np.arange(400, 8_001, 200)
+    total, squares = np.cumsum(values, axis=1)[:, n - 1], np.cumsum(values**2, axis=1)[:, n - 1]
+    mean = total / n
+    error = np.sqrt((squares / n - mean**2) / (n - 1))
+    away = np.abs(mean - truth) / error
+    limits = np.array([critical(float(k), tuning(8_000)) for k in n])
+    assert (away < limits).all(axis=1).mean() >= 0.95
+    assert (away < 1.96).all(axis=1).mean() < 0.85
+
+
 def test_the_anytime_t_holds_from_the_second_observation_on():
     # seed 12, 4,000 worlds of 100 normal values, a look at each; the naive t at the same looks: over 30%
     rng = np.random.default_rng(12)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.stats import kstest, multivariate_normal, norm
 
 from upshot.errors import InputError
@@ -51,6 +52,19 @@ def test_five_equal_looks_have_the_published_bounds(spending, published):
 def test_two_looks_have_the_published_bounds():
     # Lan, DeMets (1983) with O'Brien-Fleming spending at half information
     assert bounds([0.5, 1.0]) == pytest.approx([2.9626, 1.9686], abs=5e-5)
+
+
+def test_three_looks_and_a_futility_stop_have_the_published_inflation():
+    # rpact, asOF for one-sided 0.025 at 0.3, 0.6, 1, power 80%: 0.0038 spent at the second look; with
+    # non-binding futility at z = 0 at the first, inflation 1.0718
+    times = (0.3, 0.6, 1.0)
+    critical = bounds(times)
+    assert spent(0.6, 0.05, "obrien_fleming") / 2 == pytest.approx(0.0038, abs=5e-5)
+
+    def missing(drift):
+        return crossing_probabilities(times, critical, [0.0, -math.inf, critical[-1]], drift)[0].sum() - 0.8
+
+    assert (brentq(missing, 2, 5) / (norm.ppf(0.975) + norm.ppf(0.8))) ** 2 == pytest.approx(1.0718, abs=5e-5)
 
 
 def test_one_look_is_the_fixed_test():

@@ -72,7 +72,7 @@ def look_at(times: tuple[float, ...], levels: tuple[float, ...], spending: Spend
     return _look(times, levels, spending)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _look(times: tuple[float, ...], levels: tuple[float, ...], spending: Spending) -> Look:
     if not times:
         nothing = np.full(len(levels), math.inf)
