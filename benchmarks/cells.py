@@ -77,7 +77,7 @@ METHODS: tuple[Monitoring, ...] = ("fixed", "group_sequential", "always_valid")
 
 def all_cells() -> tuple[Cell, ...]:
     """Every cell. A cell's seed is that of its name, so that a new cell changes no other."""
-    cells = (*_methods(), *_guardrails(), *_margins(), *_truths())
+    cells = (*_methods(), *_families(), *_guardrails(), *_margins(), *_truths())
     return tuple(replace(cell, seed=SEED + zlib.crc32(cell.name.encode())) for cell in cells)
 
 
@@ -157,6 +157,29 @@ def _guardrails() -> Iterator[Cell]:
         )
         bound: tuple[Bound, ...] = (("guardrail_harmed", 0.01, None),)
         yield Cell(f"guardrail: {name}", "guardrails without harm", plan, world, 0, True, bound)
+
+
+def _families() -> Iterator[Cell]:
+    """Two primaries of two variants: four tests, of which none may be called at more than 5% in all."""
+    weights = {"control": 1.0, "b": 1.0, "c": 1.0}
+    world = World(
+        truths={"m": Truth(shape="binary", baseline=0.2), "spend": Truth(shape="normal", baseline=10.0)},
+        daily_units=3 * 6827 / DAYS,
+        weights=weights,
+    )
+    bound: tuple[Bound, ...] = (("significant", 0.05, None), ("covered", None, 0.95))
+    for monitoring in METHODS:
+        metrics = (parse_metric("m"), parse_metric("spend,mean"))
+        plan = _plan(metrics, 6827, minimum_effect=0.1, monitoring=monitoring, split=weights)
+        yield Cell(
+            f"{monitoring}, two primaries of two variants: no effect",
+            "no effect",
+            plan,
+            world,
+            0,
+            False,
+            bound,
+        )
 
 
 def _margins() -> Iterator[Cell]:
