@@ -141,7 +141,7 @@ def test_at_their_ends_the_intervals_are_where_the_score_is_critical(pair):
 
 
 @pytest.mark.parametrize("pairs", [small, large], ids=["small", "large"])
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), alpha=alphas)
 def test_p_is_below_alpha_exactly_when_mee_and_koopman_exclude_no_difference(pairs, data, alpha):
     pair = data.draw(pairs)
@@ -155,7 +155,7 @@ def test_p_is_below_alpha_exactly_when_mee_and_koopman_exclude_no_difference(pai
     assert koopman(pair, test.critical).excludes(0.0) == rejected
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(small, counts(5000, 100), large), st.sampled_from([-1, 1]))
 def test_they_agree_a_millionth_from_the_border(pair, side):
     test = two_proportions(pair)
@@ -177,10 +177,11 @@ def test_held_is_exactly_when_the_score_bound_stays_within_the_margin(pair, marg
         assert (non_inferiority(pair, margin, better, relative) < alpha) == (bound > 0)
 
 
+@settings(deadline=None)
 @given(st.one_of(small, counts(5000, 100)))
 def test_exchanging_the_arms_and_counting_failures_turn_everything_round(pair):
     turned = Counts(pair.x_t, pair.n_t, pair.x_c, pair.n_c)
-    failures = Counts(pair.n_c - pair.x_c, pair.n_c, pair.n_t - pair.x_t, pair.n_t)
+    failures = pair.failures
     for method in (lambda one: mee(one, Z), miettinen_nurminen, newcombe):
         ours = method(pair)
         for other in (method(turned), method(failures)):

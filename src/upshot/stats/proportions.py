@@ -49,10 +49,15 @@ class Counts:
         return (self.x_c + self.x_t) / (self.n_c + self.n_t)
 
     @property
+    def failures(self) -> "Counts":
+        """The same trials with failures counted."""
+        return Counts(self.n_c - self.x_c, self.n_c, self.n_t - self.x_t, self.n_t)
+
+    @property
     def least_expected(self) -> float:
         """The smallest expected count of the 2x2 table."""
-        share = min(self.pooled, 1 - self.pooled)
-        return share * min(self.n_c, self.n_t)
+        successes, whole = self.x_c + self.x_t, self.n_c + self.n_t
+        return min(successes, whole - successes) * min(self.n_c, self.n_t) / whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ def _fisher(counts: Counts) -> float:
 
 def difference_score(counts: Counts, delta: float, correction: float = 1.0) -> float:
     """The score statistic of "treatment - control = delta" (Mee 1984; with ``correction`` N/(N-1), MN 1985)."""
+    if counts.pooled > 0.5:  # count failures instead: small shares keep more digits than those near 1
+        return -difference_score(counts.failures, -delta, correction)
     p_c, p_t = _constrained_difference(counts, delta)
     variance = (p_t * (1 - p_t) / counts.n_t + p_c * (1 - p_c) / counts.n_c) * correction
     gap = counts.difference - delta
@@ -239,16 +246,20 @@ def _constrained_difference(counts: Counts, delta: float) -> tuple[float, float]
     u = math.copysign(math.sqrt(max((b / (3 * a)) ** 2 - c / (3 * a), 0.0)), v)
     cosine = 0.0 if u == 0 else min(max(v / u**3, -1.0), 1.0)
     w = (math.pi + math.acos(cosine)) / 3
-    share = max(2 * u * math.cos(w) - b / (3 * a), 0.0, delta)
-    share = min(share, 1.0, 1.0 + delta)
+    low, high = max(0.0, delta), min(1.0, 1.0 + delta)
+    share = min(max(2 * u * math.cos(w) - b / (3 * a), low), high)
+    for _ in range(2):  # the cosine loses digits where shares are tiny: two steps of Newton give them back
+        slope = (3 * a * share + 2 * b) * share + c
+        if slope != 0:
+            share = min(max(share - (((a * share + b) * share + c) * share + d) / slope, low), high)
     return min(max(share - delta, 0.0), 1.0), share
 
 
 def _constrained_ratio(counts: Counts, ratio: float) -> float:
     """Maximum-likelihood control share given the ratio (Koopman 1984, eq. 2.2)."""
     whole = counts.n_c + counts.n_t
-    a = whole * ratio
-    b = -(counts.n_t * ratio + counts.x_t + counts.n_c + counts.x_c * ratio)
-    c = counts.x_c + counts.x_t
-    root = math.sqrt(max(b * b - 4 * a * c, 0.0))
-    return min(2 * c / (-b + root), 1.0, 1 / ratio)
+    fail_c, fail_t = counts.n_c - counts.x_c, counts.n_t - counts.x_t
+    b = ratio * (counts.n_t + counts.x_c) + counts.n_c + counts.x_t
+    # b^2 - 4 a c of the quadratic, written without the terms that cancel where both shares are near 1
+    inside = ((ratio - 1) * whole - ratio * fail_c + fail_t) ** 2 + 4 * ratio * fail_c * fail_t
+    return min(2 * (counts.x_c + counts.x_t) / (b + math.sqrt(inside)), 1.0, 1 / ratio)
