@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("analysis", "coverage", "calibration")
+BENCHMARKS = ("analysis", "coverage", "flags", "calibration")
 
 
 def main() -> int:
