@@ -6,6 +6,7 @@ from datetime import date
 
 from upshot.analysis import checks as checking
 from upshot.analysis.belief import prior_of, with_belief
+from upshot.analysis.closing import closed, futility_notes
 from upshot.analysis.comparison import Tested, compare, past_of
 from upshot.analysis.estimates import Estimates, estimates_of
 from upshot.analysis.evidence import Evidence, Sample, Slice
@@ -28,7 +29,6 @@ from upshot.analysis.result import (
 )
 from upshot.model.metric import Metric
 from upshot.model.plan import Family, Plan
-from upshot.stats import group_sequential
 from upshot.stats.moments import Moments
 
 
@@ -56,7 +56,7 @@ def analyze(
         evidence: what is known of the data now.
         looks: all looks before this one, oldest first; under monitoring they carry the running p-values.
         day: today, where the calendar matters; None: the last day of first exposure, if known.
-        closing: whether to give end-of-test answers at the maximum; no verdict needs them, and a simulation
+        closing: whether to give end-of-test answers and futility advice; no verdict needs them, and a simulation
             of thousands of worlds can spare their cost.
 
     Returns:
@@ -85,7 +85,7 @@ def analyze(
         metrics=results,
         segments=_segments(plan, evidence, monitor),
         fades=_fades(plan, evidence, results),
-        notes=_notes(plan),
+        notes=_notes(plan) + _futility(measured, monitor, closing),
         prior=prior_of(plan).name,
     )
 
@@ -197,30 +197,11 @@ def _finisher(
         if metric.role == "primary":
             harmed = tested.harm_p_value <= level and tested.harm_p_value < 1
             result = replace(result, harm=harmed)
-        last = closing and progress.maximum_reached and metric.role != "guardrail"
-        return _closed(result, tested, monitor) if last else result
+        over = progress.maximum_reached or result.significant
+        last = closing and over and metric.role != "guardrail"
+        return closed(result, tested, monitor) if last else result
 
     return finish
-
-
-def _closed(comparison: Comparison, tested: Tested, monitor: Monitor) -> Comparison:
-    """The stage-wise p and the median-unbiased effect of a group sequential plan that has ended."""
-    plan = monitor.plan
-    past = past_of(tested)
-    if plan.monitoring != "group_sequential" or past is None or comparison.effect is None:
-        return comparison
-    if len(monitor.fractions) == 1:
-        return replace(comparison, stagewise_p_value=comparison.p_value, median_unbiased=comparison.effect)
-    error = past.effect / past.fixed_z if past.fixed_z else past.std_error
-    return replace(
-        comparison,
-        stagewise_p_value=group_sequential.stagewise_p_value(
-            monitor.fractions, past.fixed_z, plan.alpha, plan.spending
-        ),
-        median_unbiased=group_sequential.median_unbiased(
-            monitor.fractions, past.effect, error, plan.alpha, plan.spending
-        ),
-    )
 
 
 def _result(
@@ -346,6 +327,12 @@ def _fades(plan: Plan, evidence: Evidence, results: Sequence[MetricResult]) -> t
         if one.significant and one.effect is not None and one.effect * by_name[result.name].sign > 0
     ]
     return tuple(fade for fade in found if fade is not None)
+
+
+def _futility(measured: Sequence[_Measured], monitor: Monitor, closing: bool) -> tuple[str, ...]:
+    primaries = [one for one in measured if one.metric.role == "primary"]
+    tested = [(test, one.metric.sign) for one in primaries for test in one.tested]
+    return futility_notes(tested, monitor) if closing else ()
 
 
 def _notes(plan: Plan) -> tuple[str, ...]:
