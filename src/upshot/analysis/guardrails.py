@@ -219,7 +219,8 @@ def _worse_p(here: _Level, control: _Level, watch: Watch) -> float | None:
     """Anytime p of "not worse than control", on the scale on which the limit is judged."""
     n_t, n_c = watch.variant.moments.n, watch.control.moments.n
     if here.events is not None and control.events is not None and here.side > 0 and n_t and n_c:
-        if (here.events + control.events) / (n_t + n_c) < RARE:
+        few = here.events + control.events < RARE * (n_t + n_c)
+        if few:
             return always_valid.two_rates_p_value(here.events, n_t, control.events, n_c)
     effect = Effect(control.arm, here.arm)
     return None if effect.why_not() else _greater_p(effect, here.side, n_t + n_c, watch.monitor)
