@@ -1,7 +1,9 @@
 """A payload whole: every mistake at once, one bad part apart from the others, any input without a crash."""
 
 import copy
+import gc
 import json
+import weakref
 from importlib.resources import files
 
 import pytest
@@ -94,6 +96,21 @@ def test_a_bad_segment_stops_only_the_flags_that_name_it():
     ruleset = Ruleset.from_dict(payload, strict=False)
     assert ruleset.evaluate("named", {}).error_code == "PARSE_ERROR"
     assert ruleset.evaluate("checkout", {"targetingKey": "u"}).reason == "SPLIT"
+
+
+class Watched(dict):
+    """An object that can be watched going away."""
+
+
+def test_a_ruleset_does_not_keep_its_payload_in_memory():
+    layered = next(payload for payload in PAYLOADS if payload.get("layers"))
+    payload = Watched(copy.deepcopy(layered))
+    watched = weakref.ref(payload)
+    ruleset = Ruleset.from_dict(payload)
+    del payload
+    gc.collect()
+    assert watched() is None
+    assert ruleset.flag_keys == tuple(layered["flags"])
 
 
 @pytest.mark.parametrize("envelope", [{"format": 2}, {"format": True}, {"hash": "sha256/1"}, {"flags": []}])

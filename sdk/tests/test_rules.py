@@ -86,6 +86,13 @@ def test_all_mistakes_of_all_rules_are_told_at_once():
     }  # fmt: skip
 
 
+def test_a_flag_changes_at_a_bounded_number_of_times():
+    hours = [(START + timedelta(hours=hour)).isoformat() for hour in range(102)]
+    rules = [{"id": start, "from": start, "variant": "treatment"} for start in hours]
+    assert Ruleset.from_dict(payload(f=flag(*rules[:100]))).problems == ()
+    assert "at 101 different times" in problems(payload(f=flag(*rules[:101])))["flags.f"]
+
+
 def test_an_experiment_may_sit_in_several_rules_of_its_layer_ranges():
     experiment = {"id": "E", "phase": 1, "salt": "s", "traffic": ALL, "split": {"control": ALL},
                   "layer": {"name": "l", "ranges": [[0, 100]]}}  # fmt: skip

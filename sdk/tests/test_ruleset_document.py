@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from upshot_sdk import Ruleset, evaluation, operators, pattern, payload, targeting, values
+from upshot_sdk import Ruleset, evaluation, flags, operators, pattern, payload, targeting, values
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ruleset.md").read_text("utf-8")
 SOURCE = Path(evaluation.__file__).parent
@@ -56,7 +56,7 @@ def test_the_example_is_a_ruleset():
 @pytest.mark.parametrize("limit", [
     f"{targeting.MAX_DEPTH} levels", f"{targeting.MAX_COST:,} leaves", f"{operators.MAX_LIST:,} values",
     f"{pattern.MAX_PATTERN} characters of a pattern", f"at most {pattern.MAX_TEXT} characters",
-    f"`{payload.HASH}`", f"The ruleset: format {payload.FORMAT}",
+    f"at {flags.MAX_TIMES} different times", f"`{payload.HASH}`", f"The ruleset: format {payload.FORMAT}",
 ])  # fmt: skip
 def test_limits_are_those_of_the_evaluator(limit):
     assert limit in " ".join(TEXT.split())

@@ -12,6 +12,8 @@ from upshot_sdk.rules import ALWAYS, Claim, Reading, Rule, Shared, read_rules, r
 from upshot_sdk.targeting import MAX_COST, MAX_DEPTH, Context, Test
 from upshot_sdk.values import TYPES, natural_types, read_variants
 
+MAX_TIMES = 100  # at which rules of one flag begin or end
+
 Clock = Callable[[], float]
 Decide = Callable[[Context, Clock], Evaluation]
 Needs = tuple[tuple["Flag", frozenset[str]], ...]
@@ -24,7 +26,7 @@ class Flag:
     Attributes:
         decide: context and clock -> answer. types: of a caller's default that its values have by themselves.
         kind: boolean, string, number or object. variants: their names.
-        cost, depth: of its conditions and prerequisites. claims: its experiments' parts of layers.
+        cost, depth: of its conditions and prerequisites.
     """
 
     decide: Decide
@@ -34,7 +36,6 @@ class Flag:
     metadata: Mapping[str, Any]
     cost: int
     depth: int
-    claims: tuple[Claim, ...]
 
 
 def prerequisite_keys(flag: object) -> set[str]:
@@ -48,11 +49,16 @@ def prerequisite_keys(flag: object) -> set[str]:
     }
 
 
-def read_flag(key: str, node: Node, revision: str, shared: Shared, others: Mapping[str, Flag]) -> Flag | None:
-    """Compile a flag; problems go to the node. ``others`` holds the flags that it needs, compiled before."""
+def read_flag(
+    key: str, node: Node, revision: str, shared: Shared, others: Mapping[str, Flag]
+) -> tuple[Flag | None, tuple[Claim, ...]]:
+    """Compile a flag, and tell which parts of layers its experiments own; problems go to the node.
+
+    ``others`` holds the flags that it needs, compiled before.
+    """
     fields = node.fields(("type", "variants"), ("enabled", "default_variant", "rules", "prerequisites"))
     if fields is None:
-        return None
+        return None, ()
     kind = fields["type"].value
     if kind not in TYPES:
         fields["type"].expected(f"one of {', '.join(TYPES)}")
@@ -65,15 +71,10 @@ def read_flag(key: str, node: Node, revision: str, shared: Shared, others: Mappi
     needs = _prerequisites(fields["prerequisites"], others) if "prerequisites" in fields else ()
     cost = sum(rule.cost for rule in rules) + sum(flag.cost + 1 for flag, _ in needs)
     depth = 1 + max((flag.depth for flag, _ in needs), default=0)
-    if cost > MAX_COST:
-        node.problem(
-            f"its conditions cost {cost:,}: {MAX_COST:,} are allowed, segments and prerequisites counted"
-        )
-    if depth > MAX_DEPTH:
-        node.problem(f"its prerequisites are a chain of {depth}: {MAX_DEPTH} are allowed")
+    _check_limits(node, cost, depth, len(_times(rules)))
     if node.problems:
-        return None
-    return Flag(
+        return None, ()
+    flag = Flag(
         decide=_decide(reading, enabled is not False, default, rules, needs),
         kind=str(kind),
         types=natural_types(str(kind), values),
@@ -81,8 +82,19 @@ def read_flag(key: str, node: Node, revision: str, shared: Shared, others: Mappi
         metadata=metadata,
         cost=cost,
         depth=depth,
-        claims=tuple(claim for rule in rules for claim in rule.claims),
     )
+    return flag, tuple(claim for rule in rules for claim in rule.claims)
+
+
+def _check_limits(node: Node, cost: int, depth: int, times: int) -> None:
+    if cost > MAX_COST:
+        node.problem(
+            f"its conditions cost {cost:,}: {MAX_COST:,} are allowed, segments and prerequisites counted"
+        )
+    if depth > MAX_DEPTH:
+        node.problem(f"its prerequisites are a chain of {depth}: {MAX_DEPTH} are allowed")
+    if times > MAX_TIMES:
+        node.problem(f"its rules begin and end at {times} different times: {MAX_TIMES} are allowed")
 
 
 def _prerequisites(node: Node, others: Mapping[str, Flag]) -> Needs:
@@ -149,9 +161,14 @@ def _only(test: Test | None, choose: Choose, otherwise: Evaluation) -> Decide:
     return lambda context, _: (choose(context) or otherwise) if test(context) else otherwise
 
 
+def _times(rules: tuple[Rule, ...]) -> list[float]:
+    """When a rule begins or ends to be in force."""
+    return sorted({edge for rule in rules for edge in rule.interval} - set(ALWAYS))
+
+
 def _by_time(rules: tuple[Rule, ...], otherwise: Evaluation) -> Decide:
     """What is in force changes at given times only: one closure for each stretch between them."""
-    times = sorted({edge for rule in rules for edge in rule.interval} - set(ALWAYS))
+    times = _times(rules)
     stretches = [
         _first_of(tuple(rule for rule in rules if rule.interval[0] <= start < rule.interval[1]), otherwise)
         for start in (ALWAYS[0], *times)

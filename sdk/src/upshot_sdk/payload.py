@@ -1,6 +1,6 @@
 """Reading a payload whole: what is shared first, then each flag after the flags that it needs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -98,11 +98,12 @@ def _holdouts(node: Node) -> Iterator[tuple[str, Holdout]]:
 def _flags(node: Node, revision: str, shared: Shared) -> tuple[dict[str, Flag], dict[str, list[Problem]]]:
     nodes = {key: inner.apart() for key, inner in node.members()}
     compiled: dict[str, Flag] = {}
+    claims: dict[str, tuple[Claim, ...]] = {}
     for key in _in_order(nodes, lambda inner: prerequisite_keys(inner.value), "flags"):
-        flag = read_flag(key, nodes[key], revision, shared, compiled)
+        flag, claims[key] = read_flag(key, nodes[key], revision, shared, compiled)
         if flag is not None:
             compiled[key] = flag
-    _check_layers(compiled)
+    _check_layers(claim for key in nodes for claim in claims.get(key, ()))
     unusable = {key: inner.problems for key, inner in nodes.items() if inner.problems}
     return {key: compiled[key] for key in nodes if key not in unusable}, unusable
 
@@ -124,20 +125,19 @@ def _in_order(nodes: Mapping[str, Node], needs: Callable[[Node], set[str]], what
             return
 
 
-def _check_layers(flags: Mapping[str, Flag]) -> None:
+def _check_layers(claims: Iterable[Claim]) -> None:
     """Experiments of one layer own different draws, on the same unit."""
     by_layer: dict[str, list[Claim]] = {}
-    for flag in flags.values():
-        for claim in flag.claims:
-            by_layer.setdefault(claim.layer, []).append(claim)
-    for claims in by_layer.values():
-        for claim in claims[1:]:
-            if claim.unit != claims[0].unit:
+    for claim in claims:
+        by_layer.setdefault(claim.layer, []).append(claim)
+    for first, *others in by_layer.values():
+        for claim in others:
+            if claim.unit != first.unit:
                 claim.node.problem(
-                    f"{claim.experiment} draws on {claim.unit} but {claims[0].experiment}, in the same layer, "
-                    f"on {claims[0].unit}: neither would keep units out of the other"
+                    f"{claim.experiment} draws on {claim.unit} but {first.experiment}, in the same layer, "
+                    f"on {first.unit}: neither would keep units out of the other"
                 )
-        _check_owned(claims)
+        _check_owned([first, *others])
 
 
 def _check_owned(claims: list[Claim]) -> None:

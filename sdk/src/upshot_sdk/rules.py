@@ -26,6 +26,8 @@ ALWAYS = (float("-inf"), float("inf"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
+    """Units that are kept out of the experiments that name it: those whose draw is in its ranges."""
+
     salt: str
     unit: str
     ranges: tuple[Range, ...]
@@ -42,7 +44,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The part of a layer that an experiment owns."""
+    """The part of a layer that an experiment owns, and where it says so."""
 
     layer: str
     experiment: str
@@ -108,10 +110,9 @@ def _rule(node: Node, fields: dict[str, Node], rule_id: str, reading: Reading) -
     read = {"variant": _constant, "rollout": _rollout, "experiment": _experiment}[forms[0]]
     choose, claims = read(fields[forms[0]], rule_id, reading)
     test = None if condition is EVERYBODY else condition.test
-    cost = condition.cost + 1
-    return None if choose is None else Rule(
-        test=test, choose=choose, interval=interval, cost=cost, claims=claims
-    )  # fmt: skip
+    if choose is None:
+        return None
+    return Rule(test=test, choose=choose, interval=interval, cost=condition.cost + 1, claims=claims)
 
 
 def _interval(node: Node, fields: dict[str, Node]) -> tuple[float, float]:

@@ -108,13 +108,22 @@ class Ruleset:
                 return answer
             return _settled(answer, flag, default)
         except Exception as error:  # whatever a context does, the application goes on
-            return _survived(error, context, default)
+            return self._survived(error, flag_key, context, default)
+
+    def _failed(self, code: str, message: str, flag_key: str, default: Any) -> Evaluation:
+        metadata = {"flag": flag_key, "revision": self.revision}
+        return failure(code, message, metadata)._replace(value=default)
 
     def _absent(self, flag_key: str, default: Any) -> Evaluation:
-        known = {"flag": flag_key, "revision": self.revision}
         if flag_key in self._unusable:
-            return failure(PARSE_ERROR, self._unusable[flag_key], known)._replace(value=default)
-        return failure(FLAG_NOT_FOUND, f"there is no flag {flag_key!r}", known)._replace(value=default)
+            return self._failed(PARSE_ERROR, self._unusable[flag_key], flag_key, default)
+        return self._failed(FLAG_NOT_FOUND, f"there is no flag {shortened(flag_key)}", flag_key, default)
+
+    def _survived(self, error: Exception, flag_key: str, context: object, default: Any) -> Evaluation:
+        if not isinstance(context, Mapping | None):
+            message = f"the context is a {type(context).__name__}: give a mapping of attributes"
+            return self._failed(INVALID_CONTEXT, message, flag_key, default)
+        return self._failed(GENERAL, shortened(error), flag_key, default)
 
 
 def _settled(answer: Evaluation, flag: Flag, default: Any) -> Evaluation:
@@ -127,13 +136,6 @@ def _settled(answer: Evaluation, flag: Flag, default: Any) -> Evaluation:
     wanted = type(default).__name__
     message = f"the flag's value is of type {flag.kind}, the default is of type {wanted}"
     return failure(TYPE_MISMATCH, message, flag.metadata)._replace(value=default)
-
-
-def _survived(error: Exception, context: object, default: Any) -> Evaluation:
-    if not isinstance(context, Mapping | None):
-        message = f"the context is a {type(context).__name__}: give a mapping of attributes"
-        return failure(INVALID_CONTEXT, message)._replace(value=default)
-    return failure(GENERAL, shortened(error))._replace(value=default)
 
 
 def _clock(now: datetime | float) -> Clock:

@@ -35,13 +35,17 @@ def refusal(payload):
     return "taken"
 
 
-answers = {
-    "python": list(sys.version_info[:2]),
-    "draws": [draws(vector["salt"], vector["unit_id"]) for vector in vectors["draws"]],
-    "units": [unit_text(vector["value"]) for vector in vectors["units"]],
-    "conditions": [condition(v["when"], v["met_by"] + v["not_met_by"]) for v in vectors["conditions"]],
-    "refused_conditions": [condition(vector["when"], []) for vector in vectors["refused_conditions"]],
-    "rulesets": [list(evaluations(vector)) for vector in vectors["rulesets"]],
-    "refused_rulesets": [refusal(vector["payload"]) for vector in vectors["refused_rulesets"]],
-}
-print(json.dumps(answers))
+def answers():
+    return {
+        "python": list(sys.version_info[:2]),
+        "draws": [draws(vector["salt"], vector["unit_id"]) for vector in vectors["draws"]],
+        "units": [unit_text(vector["value"]) for vector in vectors["units"]],
+        "conditions": [condition(v["when"], v["met_by"] + v["not_met_by"]) for v in vectors["conditions"]],
+        "refused_conditions": [condition(vector["when"], []) for vector in vectors["refused_conditions"]],
+        "rulesets": [list(evaluations(vector)) for vector in vectors["rulesets"]],
+        "refused_rulesets": [refusal(vector["payload"]) for vector in vectors["refused_rulesets"]],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(answers()))
