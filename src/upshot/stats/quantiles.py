@@ -52,13 +52,15 @@ class QuantileSample:
             values: shape (n,). level: in (0, 1). cluster: shape (n,): what was randomised, if coarser.
 
         Raises:
-            DataError: the level is not between 0 and 1, or there are no values.
+            DataError: the level is not between 0 and 1, there are no values, or one is missing.
         """
         if not 0 < level < 1:
             raise DataError(f"quantile level is {level}: give a number between 0 and 1, such as 0.95")
         ordered = np.sort(np.asarray(values, dtype=np.float64))
         if not len(ordered):
             raise DataError("a quantile needs at least one value")
+        if np.isnan(ordered[-1]):
+            raise DataError("a value is missing: leave such units out and count them first")
         estimate = float(np.quantile(ordered, level))
         design, n, rows = 1.0, len(ordered), 0
         if cluster is not None:
