@@ -128,7 +128,8 @@ def _membership(
             if isinstance(value, list | tuple | set | frozenset):
                 texts = (as_text(item) for item in value)
                 return (
-                    any((text.lower() if fold else text) in wanted for text in texts if text) is not negative
+                    any((text.lower() if fold else text) in wanted for text in texts if text is not None)
+                    is not negative
                 )
             text = as_text(value)
             return text is not None and ((text.lower() if fold else text) in wanted) is not negative
