@@ -3,8 +3,7 @@
     ruleset = Ruleset.from_json(text)
     ruleset.evaluate("checkout", {"targetingKey": "user-1", "country": "CA"}, default="a").value
 
-`Client` keeps a ruleset fresh and sends exposures and events; it is loaded when it is first asked for, so that
-evaluating alone costs no threads, sockets or TLS.
+Names are loaded when they are first asked for: importing the package costs nothing.
 """
 
 from importlib import import_module
@@ -12,16 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upshot_sdk.bucketing import draws
-    from upshot_sdk.client import Client
     from upshot_sdk.evaluation import Evaluation
     from upshot_sdk.node import RulesetError
     from upshot_sdk.ruleset import Ruleset
 
 __version__ = "0.1.0"
-__all__ = ["Client", "Evaluation", "Ruleset", "RulesetError", "draws"]
+__all__ = ["Evaluation", "Ruleset", "RulesetError", "draws"]
 
 _HOMES = {
-    "Client": "client",
     "Evaluation": "evaluation",
     "Ruleset": "ruleset",
     "RulesetError": "node",
