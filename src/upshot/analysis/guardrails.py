@@ -235,9 +235,8 @@ def _far_end(here: _Level, watch: Watch) -> float | None:
     n = watch.variant.moments.n
     if n < 2:
         return None
-    critical = watch.monitor.critical(
-        watch.monitor.plan.alpha, Reach(n, here.arm.df, watch.tested.reach.ripe)
-    )
+    df = math.inf if here.events is not None else here.arm.df
+    critical = watch.monitor.critical(watch.monitor.plan.alpha, Reach(n, df, watch.tested.reach.ripe))
     if math.isinf(critical):
         return None
     if here.events is not None:
