@@ -126,15 +126,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tables", action="store_true", help="print what was measured, run nothing")
     asked = parser.parse_args(arguments)
     cells = tuple(cell for cell in all_cells() if asked.only in cell.name)
-    broken = []
     if not asked.tables:
-        for cell, found in measure(cells, asked.worlds, asked.processes, asked.out):
-            print(f"{cell.name}: {found['rates']} {found['verdicts']} ({found['seconds']} s)", flush=True)
-            broken += broken_promises(cell, found)
+        for cell, kept in measure(cells, asked.worlds, asked.processes, asked.out):
+            print(f"{cell.name}: {kept['rates']} {kept['verdicts']} ({kept['seconds']} s)", flush=True)
     found = json.loads(asked.out.read_text(encoding="utf-8"))
     for group in dict.fromkeys(entry["group"] for entry in found.values()):
         print(f"\n{table(group, found)}")
-    print("\n" + ("\n".join(broken) or "Every promise measured here is kept."))
+    broken = [
+        text for cell in all_cells() if cell.name in found for text in broken_promises(cell, found[cell.name])
+    ]
+    print("\n" + ("\n".join(broken) or "Every promise is kept."))
     return 1 if broken else 0
 
 
