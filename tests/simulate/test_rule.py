@@ -13,6 +13,7 @@ from upshot.simulate.outcomes import Outcomes, Rate
 from upshot.simulate.rule import run
 from upshot.simulate.units import Truth
 from upshot.simulate.world import World
+from upshot.stats.chances import chances
 from upshot.stats.design import Design
 from upshot.stats.power import sample_size
 
@@ -62,6 +63,22 @@ def test_what_was_planned_for_is_shipped_as_often_as_planned(monitoring: str) ->
     outcomes = run(plan, world.lifted(0.12), worlds=300, seed=SEED + 1)
     assert at_least(outcomes.shipped, 0.8)
     assert at_most(outcomes.killed_as_bad, 0.005)
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.06])
+def test_verdicts_come_as_often_as_planning_says(lift: float) -> None:
+    """`stats.chances` carries the law of z through the table; the simulation lives through it."""
+    plan, world = setting("group_sequential")
+    design = Design(baseline=0.3, effect=lift, monitoring="group_sequential")
+    expected = chances(design, 2 * (plan.planned_units or 0), 0.12, 0.06, first_look=7)
+    found = run(plan, world.lifted(lift), worlds=400, seed=SEED + 6).verdicts()
+    for chance, verdict in (
+        (expected.ship, ("SHIP", "better")),
+        (expected.no_effect, ("KILL", "no_effect")),
+        (expected.inconclusive, ("KILL", "inconclusive")),
+    ):
+        room = 3.5 * math.sqrt(max(chance * (1 - chance), 0.01) / 400) + 0.01
+        assert found.get(verdict, 0.0) == pytest.approx(chance, abs=room)
 
 
 @pytest.mark.parametrize("monitoring", METHODS)
