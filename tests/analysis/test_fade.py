@@ -51,7 +51,7 @@ def test_the_slope_is_weighted_least_squares(plan, counted):
 
 def test_a_novelty_fades_and_a_lasting_gain_does_not(plan, counted):
     rng = np.random.default_rng(6)
-    for lift, fading in ((lambda day: 0.35 * 0.5 ** (day / 4), True), (lambda day: 0.15, False)):
+    for lift, fading in ((lambda day: 0.4 * 0.5 ** (day / 3), True), (lambda day: 0.15, False)):
         days = days_of(rng, lift, n=8000)
         analysis = analyze(plan(), counted(days, **whole(days)))
         assert [one.fading for one in analysis.fades] == [fading]
