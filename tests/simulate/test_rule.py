@@ -49,7 +49,7 @@ def at_least(rate: Rate, bound: float) -> bool:
 @pytest.mark.parametrize("monitoring", METHODS)
 def test_nothing_is_rarely_called_something(monitoring: str) -> None:
     plan, world = setting(monitoring)
-    outcomes = run(plan, world, worlds=400, seed=SEED, whole=monitoring == "always_valid")
+    outcomes = run(plan, world, worlds=300, seed=SEED, whole=monitoring == "always_valid")
     assert at_most(outcomes.significant, 0.05)
     assert at_most(outcomes.shipped, 0.025)
     assert at_least(outcomes.covered, 0.95)
@@ -60,7 +60,7 @@ def test_nothing_is_rarely_called_something(monitoring: str) -> None:
 @pytest.mark.parametrize("monitoring", METHODS)
 def test_what_was_planned_for_is_shipped_as_often_as_planned(monitoring: str) -> None:
     plan, world = setting(monitoring)
-    outcomes = run(plan, world.lifted(0.12), worlds=300, seed=SEED + 1)
+    outcomes = run(plan, world.lifted(0.12), worlds=250, seed=SEED + 1)
     assert at_least(outcomes.shipped, 0.8)
     assert at_most(outcomes.killed_as_bad, 0.005)
 
@@ -71,20 +71,20 @@ def test_verdicts_come_as_often_as_planning_says(lift: float) -> None:
     plan, world = setting("group_sequential")
     design = Design(baseline=0.3, effect=lift, monitoring="group_sequential")
     expected = chances(design, 2 * (plan.planned_units or 0), 0.12, 0.06, first_look=7)
-    found = run(plan, world.lifted(lift), worlds=400, seed=SEED + 6).verdicts()
+    found = run(plan, world.lifted(lift), worlds=250, seed=SEED + 6).verdicts()
     for chance, verdict in (
         (expected.ship, ("SHIP", "better")),
         (expected.no_effect, ("KILL", "no_effect")),
         (expected.inconclusive, ("KILL", "inconclusive")),
     ):
-        room = 3.5 * math.sqrt(max(chance * (1 - chance), 0.01) / 400) + 0.01
+        room = 3.5 * math.sqrt(max(chance * (1 - chance), 0.01) / 250) + 0.01
         assert found.get(verdict, 0.0) == pytest.approx(chance, abs=room)
 
 
 @pytest.mark.parametrize("monitoring", METHODS)
 def test_a_loss_is_never_shipped(monitoring: str) -> None:
     plan, world = setting(monitoring)
-    outcomes = run(plan, world.lifted(-0.06), worlds=200, seed=SEED + 2)
+    outcomes = run(plan, world.lifted(-0.06), worlds=100, seed=SEED + 2)
     assert outcomes.shipped.share == 0
     assert not any(ending.winner for ending in outcomes.endings)
 
@@ -92,9 +92,9 @@ def test_a_loss_is_never_shipped(monitoring: str) -> None:
 def test_guardrails_kill_what_harms_and_spare_what_does_not() -> None:
     crashes = Truth(shape="binary", baseline=0.01)
     plan, world = setting("group_sequential", "crashed,proportion,lower", crashed=crashes)
-    spared = run(plan, world.lifted(0.12, "converted"), worlds=200, seed=SEED + 3)
+    spared = run(plan, world.lifted(0.12, "converted"), worlds=120, seed=SEED + 3)
     assert at_most(spared.guardrail_harmed, 0.01)
-    harmful = run(plan, world.lifted(0.12, "converted").lifted(3.0, "crashed"), worlds=100, seed=SEED + 4)
+    harmful = run(plan, world.lifted(0.12, "converted").lifted(3.0, "crashed"), worlds=60, seed=SEED + 4)
     assert harmful.killed_as_bad.share > 0.9
     assert harmful.shipped.share == 0
     assert harmful.days < 20
@@ -107,7 +107,7 @@ def test_a_broken_split_is_investigated() -> None:
         daily_units=world.daily_units,
         weights={"control": 1.0, "treatment": 0.8},
     )
-    outcomes = run(plan, broken, worlds=100, seed=SEED + 5)
+    outcomes = run(plan, broken, worlds=60, seed=SEED + 5)
     assert outcomes.verdicts()["INVESTIGATE", "check"] > 0.95
 
 
