@@ -130,8 +130,8 @@ def _score_limit(tested: Tested, level: float, critical: float | None) -> float:
 def agreeing(interval: Interval, significant: bool, direction: int) -> Interval:
     """The interval cut at 0 where the test of its family has ruled 0 out and the interval alone has not.
 
-    Happens where Holm rejects beyond Bonferroni (Guilbaud 2008, Biometrical Journal 50: the region that goes
-    with Holm ends at 0), and where an earlier look of a sequential plan had ruled 0 out already.
+    Happens where Holm rejects beyond Bonferroni, and where an earlier look of a sequential plan had ruled 0 out
+    already. docs/decisions/test-and-interval.md says what that costs.
     """
     if not significant or not interval.defined or direction == 0 or interval.excludes(0.0):
         return interval
