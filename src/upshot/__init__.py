@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from upshot.doors.library import Count, Mean, Proportion, Quantile, Ratio, Result, analyze
+    from upshot.doors.library import Count, Mean, Proportion, Quantile, Ratio, Result, analyze, plan
     from upshot.errors import DataError, InputError, PlanError, UpshotError
     from upshot.model.metric import Metric
     from upshot.model.plan import Plan
@@ -30,6 +30,7 @@ _WHERE = {
     "Result": "doors.library",
     "UpshotError": "errors",
     "analyze": "doors.library",
+    "plan": "doors.library",
 }
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Result",
     "UpshotError",
     "analyze",
+    "plan",
 ]
 
 

@@ -1,3 +1,5 @@
+from datetime import date
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -84,6 +86,26 @@ def test_bad_input_is_an_input_error(columns, change, says):
     given = {"data": pl.DataFrame(columns), "variant": "group", "metrics": ["converted"]} | change
     with pytest.raises(upshot.InputError, match=says):
         upshot.analyze(given.pop("data"), **given)
+
+
+def test_plan_answers_as_the_command_does():
+    answer = upshot.plan(0.1, monitoring="fixed", weekly=20_000, today=date(2026, 1, 5))
+    assert answer.units == {"control": 57_760, "treatment": 57_760}
+    assert answer.days == 42
+    assert answer.end == date(2026, 2, 16)
+    assert len(answer.ways_out) == 4
+    assert (
+        upshot.plan(12.5, kind="mean", std=40, r_squared=0.4).total
+        < upshot.plan(12.5, kind="mean", std=40).total
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [({"baseline": 1.1}, "baseline"), ({"alpha": 2}, "alpha"), ({"alfa": 0.1}, "alfa")]
+)
+def test_a_plan_that_cannot_be_is_an_input_error(change, says):
+    with pytest.raises(upshot.InputError, match=says):
+        upshot.plan(**{"baseline": 0.1} | change)
 
 
 def test_public_names_are_there_and_sorted():

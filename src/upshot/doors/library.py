@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from upshot.formats.metric_text import parse_metric
 from upshot.formats.plans import read_plan
 from upshot.model.decision import Note, Situation
 from upshot.model.metric import Better, Kind, Metric
-from upshot.model.plan import Plan
+from upshot.model.plan import Monitoring, Plan
 from upshot.report.findings import Findings
 from upshot.services.analysis import Request, analyze_table, check_plan, findings_to_dict
+from upshot.services.planning import Answer, Ask, plan_experiment
+from upshot.stats.design import Design
 from upshot.warehouse.sources import open_table
 
 
@@ -171,6 +174,59 @@ def _metric(one: Metric | str, role: Any) -> Metric:
     if problems:
         raise InputError(f"metric {metric.name}: {'; '.join(problems)}")
     return metric
+
+
+def plan(
+    baseline: float,
+    *,
+    effect: float = 0.05,
+    kind: Kind = "proportion",
+    std: float | None = None,
+    split: Mapping[str, float] | None = None,
+    weekly: float | None = None,
+    by: date | None = None,
+    today: date | None = None,
+    monitoring: Monitoring = "group_sequential",
+    ship_threshold: float | None = None,
+    **design: Any,
+) -> Answer:
+    """Plan an experiment: units, days, the smallest effect in time, and the chance of each verdict.
+
+    Args:
+        baseline: what control will have: a share, a mean, or sum over sum.
+        effect: the smallest relative effect that matters. std: of one unit, for means, counts and ratios.
+        split: weights by variant, control first; None: control and treatment alike.
+        weekly: new units a week, over all variants. by: the day by which it must be decided.
+        today: where counting starts; None: today.
+        ship_threshold: relative; None: half of ``effect``.
+        design: further fields of `upshot.stats.design.Design`, such as alpha, power, r_squared, better.
+
+    Raises:
+        upshot.InputError: something given cannot be planned; the message names it and the mend.
+
+    >>> plan(0.10, monitoring="fixed").units
+    {'control': 57760, 'treatment': 57760}
+    """
+    names = dict(split or {"control": 1.0, "treatment": 1.0})
+    try:
+        expected = Design(
+            **{"kind": kind, "baseline": baseline, "std": std, "effect": effect, "monitoring": monitoring,
+               "weights": tuple(names.values())} | design
+        )  # fmt: skip
+    except TypeError as error:
+        raise InputError(
+            f"plan: {str(error).removeprefix('Design.__init__() ')}; give fields of Design"
+        ) from None
+    return plan_experiment(
+        Ask(
+            design=expected,
+            ship_threshold=effect / 2 if ship_threshold is None else ship_threshold,
+            names=tuple(names),
+            today=today or date.today(),  # noqa: DTZ011  -- the calendar day where the person is
+            weekly=weekly,
+            by=by,
+        )
+    )
 
 
 def _made(column: str, kind: Kind, **fields: Any) -> Metric:

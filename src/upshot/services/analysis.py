@@ -16,12 +16,26 @@ from upshot.analysis.query import read_evidence
 from upshot.analysis.question import Question
 from upshot.analysis.result import Look
 from upshot.decide.policy import decide
+from upshot.errors import DataError, InputError
 from upshot.formats.canonical import content_hash
 from upshot.formats.plans import plan_from_mapping, plan_to_mapping
 from upshot.model.decision import ExperimentVerdict, Situation
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
 from upshot.services.looks import is_same, looks_file, read_looks, write_looks
+
+ENGINES = (
+    "ibis",
+    "sqlglot",
+    "duckdb",
+    "_duckdb",
+    "sqlite3",
+    "pyarrow",
+    "psycopg",
+    "pyspark",
+    "clickhouse_connect",
+)
+"""Whose exceptions speak of the data; all others are faults of ours."""
 
 AGAIN = (
     "these data were looked at {before} before and have changed since: looking again until something shows would "
@@ -59,12 +73,32 @@ def check_plan(plan: Plan, where: str) -> Plan:
 
 def analyze_table(table: ir.Table, request: Request) -> Findings:
     """Analyse a table; the looks are written last, once everything else has worked."""
-    evidence = read_evidence(table, request.question)
+    evidence = _read(table, request.question)
+    if evidence.unseen and evidence.unknown and not request.planned:
+        raise DataError(
+            f"split names {', '.join(evidence.unseen)}, which no row of {request.question.variant!r} has: "
+            f"it has {', '.join(evidence.unknown)} that the split leaves out"
+        )
     return analyze_evidence(evidence, request)
+
+
+def _read(table: ir.Table, question: Question) -> Evidence:
+    """The evidence; what an engine cannot do with the data is one sentence, as any other bad input."""
+    try:
+        return read_evidence(table, question)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ENGINES:
+            raise
+        said = " ".join(str(error).split())[:160]
+        time = f" (is {question.time!r} a column of times?)" if question.time else ""
+        raise DataError(f"the engine cannot query these data{time}: {said}; --sql shows the query") from error
 
 
 def analyze_counts(counts: Mapping[str, tuple[int, int]], request: Request) -> Findings:
     """Analyse bare successes and trials."""
+    if len(request.plan.metrics) > 1:
+        names = ", ".join(metric.name for metric in request.plan.metrics)
+        raise InputError(f"counts are of one metric, and {names} are asked for: name one")
     metric = request.plan.metrics[0]
     evidence = evidence_from_counts(counts, request.plan.control, metric)
     return analyze_evidence(evidence, request)

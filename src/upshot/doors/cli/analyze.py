@@ -98,6 +98,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     if options["counts"]:
         from upshot.analysis.counts import parse_counts
 
+        _refuse(options, _OF_A_TABLE, "--counts: bare numbers have no columns")
         counts = parse_counts(sources)
         request = _request(options, ("converted",), "variant", tuple(counts), None)
         findings = analyze_counts(counts, request)
@@ -160,9 +161,7 @@ def _plan(options: dict[str, Any], default: tuple[str, ...], names: tuple[str, .
     from upshot.services.analysis import check_plan
 
     if options["plan_file"]:
-        told = [f"--{name.replace('_', '-')}" for name in _OF_THE_PLAN if options[name]]
-        if told:
-            raise InputError(f"{', '.join(told)} with --plan: the plan decides that, leave it out")
+        _refuse(options, _OF_THE_PLAN, "--plan: the plan decides that")
         return read_plan(options["plan_file"])
     from upshot.model.plan import Plan
 
@@ -182,6 +181,18 @@ def _plan(options: dict[str, Any], default: tuple[str, ...], names: tuple[str, .
     return check_plan(plan, "options")
 
 
+def _refuse(options: dict[str, Any], names: tuple[str, ...], beside: str) -> None:
+    """An option that would be ignored is refused instead."""
+    told = [f"--{_SPELT.get(name, name.replace('_', '-'))}" for name in names if options[name]]
+    if told:
+        raise InputError(f"{', '.join(told)} with {beside}, leave {'it' if len(told) == 1 else 'them'} out")
+
+
+_SPELT = {"metrics": "metric", "secondaries": "secondary", "guardrails": "guardrail", "segments": "segment",
+          "as_sql": "sql"}  # fmt: skip
+_OF_A_TABLE = (
+    "unit", "variant", "segments", "where", "sep", "table", "time", "count", "cluster", "as_sql",
+)  # fmt: skip
 _OF_THE_PLAN = (
     "control", "metrics", "secondaries", "guardrails", "split", "monitoring", "alpha", "minimum_effect",
     "ship_threshold", "family",

@@ -1,7 +1,7 @@
 """Options that several commands read, and how their texts become values."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -32,7 +32,14 @@ def parse_split(text: str | None) -> dict[str, float]:
 
 
 def parse_reasons(texts: Sequence[str]) -> dict[str, str]:
-    """Read ``sample_ratio=known bot filter`` of ``--acknowledge``."""
+    """Read ``sample_ratio=known bot filter`` of ``--acknowledge``.
+
+    Raises:
+        DataError: a text does not read so, or there is no such check.
+    """
+    from upshot.analysis.result import CheckName
+
+    checks = get_args(CheckName)
     found: dict[str, str] = {}
     for text in texts:
         name, _, reason = text.partition("=")
@@ -40,6 +47,8 @@ def parse_reasons(texts: Sequence[str]) -> dict[str, str]:
             raise DataError(
                 f"acknowledge {text!r}: write CHECK=REASON, such as sample_ratio='bots were removed'"
             )
+        if name.strip() not in checks:
+            raise DataError(f"acknowledge {name.strip()!r}: there is no such check, but {', '.join(checks)}")
         found[name.strip()] = reason.strip()
     return found
 
