@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from math import isnan
 
+import ibis
 import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 
@@ -68,8 +70,28 @@ def missing_column(what: str, name: str, columns: Iterable[str]) -> str:
     return f"{what}: there is no column {name!r}; {hint}"
 
 
+def without_nan(table: ir.Table, question: Question) -> ir.Table:
+    """The table with NaN as missing, in the columns that are measured.
+
+    NaN sorts above every number in DuckDB, PostgreSQL, Snowflake and Spark, so the largest value tells.
+    """
+    used = [name for m in question.metrics for name in (m.column, m.per or m.column, *m.covariates)]
+    known = [name for name in dict.fromkeys(used) if name in table.columns]
+    floating = [name for name in known if table[name].type().is_floating()]
+    if not floating:
+        return table
+    largest = table.aggregate({name: table[name].max() for name in floating}).to_pyarrow().to_pylist()[0]
+    return table.mutate(
+        {
+            name: ibis.ifelse(table[name].isnan(), ibis.null(), table[name])
+            for name in floating
+            if largest[name] is not None and isnan(largest[name])
+        }
+    )
+
+
 def number(table: ir.Table, what: str, name: str) -> ir.Column:
-    """A column as float64; booleans as 0 and 1; missing stays missing, and so does NaN.
+    """A column as float64; booleans as 0 and 1; missing stays missing.
 
     Raises:
         DataError: the column holds neither numbers nor booleans.
@@ -78,8 +100,6 @@ def number(table: ir.Table, what: str, name: str) -> ir.Column:
     kind = column.type()
     if kind.is_boolean():
         return column.cast("int64").cast("float64")
-    if kind.is_floating():
-        return column.cast("float64")
     if kind.is_numeric():
         return column.cast("float64")
     if kind.is_null():
@@ -110,9 +130,20 @@ def with_kinds(table: ir.Table, metrics: tuple[Metric, ...]) -> tuple[Metric, ..
     """
     open_ = [metric for metric in metrics if metric.kind in (None, "proportion") and metric.value is None]
     asked = {metric.name: outcome(table, metric) for metric in open_}
-    others = {name: _others(values) for name, values in asked.items()}
-    found = table.aggregate(**others).to_pyarrow().to_pylist()[0] if others else {}
-    return tuple(_decided(metric, found.get(metric.name)) for metric in metrics)
+    raw = {metric.name: table[metric.column] for metric in open_ if table[metric.column].type().is_integer()}
+    ends = {f"{end} {name}": getattr(column, end)() for name, column in raw.items() for end in ("min", "max")}
+    found = table.aggregate(ends).to_pyarrow().to_pylist()[0] if ends else {}
+    doubtful = {  # between 0 and 1 an integer is 0 or 1; other numbers have to be counted
+        metric.name: _others(asked[metric.name])
+        for metric in open_
+        if not _within(found.get(f"min {metric.name}"), found.get(f"max {metric.name}"))
+    }
+    others = table.aggregate(doubtful).to_pyarrow().to_pylist()[0] if doubtful else {}
+    return tuple(_decided(metric, others.get(metric.name)) for metric in metrics)
+
+
+def _within(least: float | None, most: float | None) -> bool:
+    return least is not None and most is not None and least >= 0 and most <= 1
 
 
 def _others(values: ir.Column) -> ir.Scalar:

@@ -9,8 +9,9 @@ import ibis.expr.types as ir
 
 from upshot.analysis.evidence import Evidence, Sample, Slice
 from upshot.analysis.population import Population, understood
+from upshot.analysis.profile import profile_of
 from upshot.analysis.question import Question
-from upshot.analysis.sums import Recipe, aggregates, names_of, profile, sample_of
+from upshot.analysis.sums import aggregates, recipe_of, sample_of, shifted
 from upshot.analysis.units import COUNT, VARIANT, Fields, fields_of
 from upshot.errors import DataError
 from upshot.model.metric import Metric
@@ -110,20 +111,13 @@ def _weighted(
     rows: ir.Table, metric: Metric, place: Fields, population: Population, totals: dict[str, int]
 ) -> dict[str, Sample]:
     """Every unit of a row has the row's value."""
-    seen = profile(rows, [place])
-    shift = tuple(seen[field][1] for field in (place.outcome, *place.covariates))
-    recipe = Recipe(metric, place, names_of(metric, place, frozenset()), shift)
-    query = rows.group_by(VARIANT).aggregate(**aggregates(rows, recipe, "m", weighted=True))
+    recipe = recipe_of(metric, place, "m", profile_of(rows, [place]))
+    named = rows.select(VARIANT, COUNT, **shifted(rows, recipe))
+    query = named.group_by(VARIANT).aggregate(**aggregates(named, recipe, weighted=True))
     found = {row[VARIANT]: row for row in query.to_pyarrow().to_pylist()}
-    found = {name: row | {"m_n": _weight_of(rows, place, name)} for name, row in found.items()}
     return {
-        name: sample_of(found[name], recipe, "m", totals[name])
+        name: sample_of(found[name], recipe, totals[name])
         if name in found
         else Sample(moments=Moments.empty(recipe.names))
         for name in population.variants
     }
-
-
-def _weight_of(rows: ir.Table, place: Fields, variant: str) -> float:
-    kept = rows.filter(rows[VARIANT] == variant, rows[place.outcome].notnull())
-    return float(kept[COUNT].sum().to_pyarrow().as_py() or 0)

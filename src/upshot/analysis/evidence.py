@@ -26,7 +26,8 @@ class Sample:
         cap: the value at which outcomes were winsorised, one for all variants.
         capped_units: units above the cap.
         missing: units without an outcome; they are left out of ``moments``.
-        maximum: the largest outcome; zeros: units whose outcome is 0.
+        maximum: the largest outcome; zeros: units whose outcome is 0, counted where so many could be that
+            what is left is few (else 0).
         top: the largest outcomes, descending (at most 10), for the outlier check.
         clusters: sums per cluster, where rows are finer than what was randomised.
         quantile: order statistics, for a quantile metric.

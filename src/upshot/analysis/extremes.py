@@ -21,26 +21,38 @@ def with_extremes(total: Slice, units: ir.Table, recipes: Sequence[Recipe], seen
     wanted = [one for one in recipes if one.metric.kind in ("mean", "count") and one.cap is None]
     if not wanted:
         return total
-    parts = [_above(units, one, seen.floors[one.fields.outcome]) for one in wanted]
-    query = parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
-    found: dict[tuple[str, str], list[float]] = {}
-    for row in query.to_pyarrow().to_pylist():
-        found.setdefault((row["metric"], row["variant"]), []).append(float(row["value"]))
+    rows = _largest(units, wanted, seen).to_pyarrow().to_pylist()
     samples = {name: dict(by_variant) for name, by_variant in total.samples.items()}
     for one in wanted:
-        own, floor = samples[one.metric.name], seen.floors[one.fields.outcome]
+        field = one.fields.outcome
+        own, floor = samples[one.metric.name], seen.floors[field]
         for name in own:
-            values = sorted(found.get((one.label, name), []), reverse=True)
-            if floor is not None:
-                values += [floor] * (min(TOP, own[name].moments.n) - len(values))
-            own[name] = replace(own[name], top=tuple(values), maximum=max(values, default=None))
+            values = _top([row[field] for row in rows if row[VARIANT] == name], floor, own[name].moments.n)
+            own[name] = replace(own[name], top=values, maximum=max(values, default=None))
     return Slice(units=total.units, samples=samples)
 
 
-def _above(units: ir.Table, recipe: Recipe, floor: float | None) -> ir.Table:
-    outcome = units[recipe.fields.outcome]
-    above = units.filter(outcome.notnull() if floor is None else outcome > floor)
-    named = above.select(metric=ibis.literal(recipe.label), variant=above[VARIANT], value=above[recipe.fields.outcome])
-    place = ibis.row_number().over(ibis.window(group_by=named.variant, order_by=ibis.desc(named.value)))
-    ranked = named.mutate(place=place)
-    return ranked.filter(ranked.place < TOP).drop("place")
+def _largest(units: ir.Table, recipes: Sequence[Recipe], seen: Profile) -> ir.Table:
+    """The units that are among the ten largest of their variant in some metric, and above its floor."""
+    fields = [one.fields.outcome for one in recipes]
+    few = units.filter(ibis.or_(*(_above(units[field], seen.floors[field]) for field in fields)))
+    places = {
+        f"place{i}": ibis.row_number().over(
+            ibis.window(group_by=few[VARIANT], order_by=ibis.desc(few[field], nulls_first=False))
+        )
+        for i, field in enumerate(fields)
+    }
+    ranked = few.select(VARIANT, *fields, **places)
+    return ranked.filter(ibis.or_(*(ranked[place] < TOP for place in places))).select(VARIANT, *fields)
+
+
+def _above(outcome: ir.Column, floor: float | None) -> ir.BooleanColumn:
+    return outcome.notnull() if floor is None else outcome > floor
+
+
+def _top(seen: Sequence[float | None], floor: float | None, units: int) -> tuple[float, ...]:
+    values = sorted((value for value in seen if value is not None), reverse=True)
+    if floor is not None:
+        values = [value for value in values if value > floor]
+        values += [floor] * (min(TOP, units) - len(values))
+    return tuple(float(value) for value in values[:TOP])

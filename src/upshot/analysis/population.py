@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from upshot.analysis.phrases import units as units_said
 from upshot.analysis.question import Question
-from upshot.analysis.units import COUNT, VARIANT, VARIANTS
+from upshot.analysis.units import COUNT, UNIT, VARIANT, VARIANTS
 from upshot.errors import DataError
 from upshot.model.metric import Metric
 
@@ -29,44 +29,51 @@ class Population:
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 
-def population_of(
-    units: ir.Table, rows: ir.Table, raw: ir.Table, question: Question, total: int, several: bool
-) -> Population:
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """How many rows there are, how many with a unit, and of how many units; None without a unit column."""
+
+    rows: int
+    known: int | None = None
+    distinct: int | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether some unit has several rows."""
+        return self.known is not None and self.distinct is not None and self.distinct < self.known
+
+
+def population_of(units: ir.Table, raw: ir.Table, question: Question, gathered: Gathered) -> Population:
     """Who is there, with control first.
 
     Args:
-        units, rows: as `units_of` and `labelled` give them. raw: the rows with all their columns.
-        total: rows. several: whether units have several rows.
+        units: as `units_of` gives them. raw: the rows with all their columns. gathered: what was counted.
 
     Raises:
         DataError: control is not there, there is no second variant, or there are more than 20.
     """
-    alone = units[VARIANTS] == 1 if question.unit else None
-    counted = units if alone is None else units.filter(alone)
+    counted = units.filter(units[UNIT].notnull(), units[VARIANTS] < 2) if question.unit else units
     size = counted[COUNT].sum() if question.count else counted.count()
     found = counted.group_by(VARIANT).aggregate(n=size).to_pyarrow().to_pylist()
-    seen = {row[VARIANT]: round(float(row["n"] or 0)) for row in found if row[VARIANT] is not None}
-    missing = sum(round(float(row["n"] or 0)) for row in found if row[VARIANT] is None)
+    seen = {row[VARIANT]: round(float(row["n"] or 0)) for row in found}
+    missing = seen.pop(None, 0)
     variants, unknown = _declared(seen, question)
-    conflicts = 0
-    no_unit = 0
-    if question.unit:
-        conflicts = int(
-            units.filter(units[VARIANTS] > 1, units["_unit"].notnull()).count().to_pyarrow().as_py()
-        )
-        missing = int(units.filter(units[VARIANTS] == 0).count().to_pyarrow().as_py())
-        no_unit = int(rows.filter(rows["_unit"].isnull()).count().to_pyarrow().as_py())
     return Population(
         variants=variants,
-        rows=total,
-        several=several,
-        conflicts=conflicts,
-        duplicate_rows=_duplicates(raw, total, several) if question.unit else None,
-        missing_unit=no_unit,
+        rows=gathered.rows,
+        several=gathered.several,
+        conflicts=_conflicts(units) if gathered.several else 0,
+        duplicate_rows=_duplicates(raw, gathered) if question.unit else None,
+        missing_unit=0 if gathered.known is None else gathered.rows - gathered.known,
         missing_variant=missing,
         unseen=tuple(name for name in variants if not seen.get(name)),
         unknown=unknown,
     )
+
+
+def _conflicts(units: ir.Table) -> int:
+    conflicting = units.filter(units[UNIT].notnull(), units[VARIANTS] > 1)
+    return int(conflicting.count().to_pyarrow().as_py())
 
 
 def _declared(seen: Mapping[str, int], question: Question) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -86,11 +93,11 @@ def _declared(seen: Mapping[str, int], question: Question) -> tuple[tuple[str, .
     return (control, *others), unknown
 
 
-def _duplicates(rows: ir.Table, total: int, several: bool) -> int:
+def _duplicates(rows: ir.Table, gathered: Gathered) -> int:
     """Rows that repeat another in every column; none where every unit has one row."""
-    if not several:
+    if not gathered.several:
         return 0
-    return total - int(rows.distinct().count().to_pyarrow().as_py())
+    return gathered.rows - int(rows.distinct().count().to_pyarrow().as_py())
 
 
 def understood(question: Question, metrics: tuple[Metric, ...], population: Population) -> tuple[str, ...]:

@@ -14,32 +14,34 @@ import ibis
 import ibis.expr.types as ir
 
 from upshot.analysis.clustered import clustered
-from upshot.analysis.columns import check_names, filtered, with_kinds
+from upshot.analysis.columns import check_names, filtered, with_kinds, without_nan
 from upshot.analysis.counted import counted
 from upshot.analysis.evidence import Evidence, Sample, Slice
+from upshot.analysis.extremes import with_extremes
 from upshot.analysis.histograms import histogram
 from upshot.analysis.order import quantile_samples
-from upshot.analysis.population import Population, population_of, understood
+from upshot.analysis.population import Gathered, Population, population_of, understood
+from upshot.analysis.profile import Profile, profile_of
 from upshot.analysis.question import Question
-from upshot.analysis.sums import Recipe, aggregates, largest, names_of, profile, sample_of
-from upshot.analysis.units import DAY, VARIANT, VARIANTS, fields_of, labelled, segment_field, units_of
+from upshot.analysis.sums import Recipe, aggregates, recipe_of, sample_of, shifted
+from upshot.analysis.units import DAY, UNIT, VARIANT, VARIANTS, fields_of, labelled, segment_field, units_of
 from upshot.errors import DataError
 from upshot.model.metric import Metric
 from upshot.stats.moments import Moments
 
 ALL = "all"
-_SHARES = ("proportion", "retention", "funnel")
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is run: the table of units, the metrics with their recipes, the parts."""
+class _Work:
+    """What is run: the table of units, how each metric is summed, who is there."""
 
     question: Question
-    units: ir.Table
     metrics: tuple[Metric, ...]
+    units: ir.Table
     recipes: Mapping[int, Recipe]
     population: Population
+    seen: Profile
 
 
 def read_evidence(table: ir.Table, question: Question) -> Evidence:
@@ -49,32 +51,37 @@ def read_evidence(table: ir.Table, question: Question) -> Evidence:
         DataError: a column is missing or of the wrong type, control or a second variant is not there, the
             condition is no SQL, or there are no rows.
     """
-    check_names(table, question)
-    rows = filtered(table, question.where)
-    total_rows = _count(rows, question)
-    metrics = _kinds(rows, question)
-    named = labelled(rows, question, metrics)
-    units, several = _settled(named, question, metrics, total_rows)
-    population = population_of(units, named, rows, question, total_rows, several)
-    known = units.filter(units[VARIANT].isin(list(population.variants)))
-    plan = _Plan(question, known, metrics, _recipes(known, metrics), population)
+    rows, named, metrics = _named(table, question)
+    units, gathered = _settled(named, question, metrics)
+    population = population_of(units, rows, question, gathered)
+    kept = _kept(units, population)
     if question.count:
-        return counted(plan.units, question, metrics, population)
+        return counted(kept, question, metrics, population)
     if question.cluster:
-        return clustered(plan.units, question, metrics, population)
-    return _evidence(plan)
+        return clustered(kept, question, metrics, population)
+    recipes, seen = _recipes(kept, question, metrics)
+    return _evidence(_Work(question, metrics, kept, recipes, population, seen))
 
 
 def expression(table: ir.Table, question: Question) -> ir.Table:
-    """The query that gives the sums, as it is run; `ibis.to_sql` prints it."""
-    check_names(table, question)
-    rows = filtered(table, question.where)
-    metrics = _kinds(rows, question)
-    named = labelled(rows, question, metrics)
+    """The query that gives the sums, from the table as it is; `ibis.to_sql` prints it."""
+    _, named, metrics = _named(table, question)
     units = units_of(named, question, metrics) if question.unit else named
     if question.unit:
-        units = units.filter(units[VARIANTS] == 1)
-    return _sums(units, question, _recipes(units, metrics))
+        units = units.filter(units[VARIANTS] == 1, units[UNIT].notnull())
+    return _sums(units, question, _recipes(units, question, metrics)[0])
+
+
+def _named(table: ir.Table, question: Question) -> tuple[ir.Table, ir.Table, tuple[Metric, ...]]:
+    """The rows asked for, the same under fixed names, and the metrics with their kinds."""
+    check_names(table, question)
+    chosen = filtered(table, question.where)
+    if not chosen.limit(1).count().to_pyarrow().as_py():
+        condition = f" where {question.where}" if question.where else ""
+        raise DataError(f"there are no rows{condition}: give data with rows")
+    rows = without_nan(chosen, question)
+    metrics = _kinds(rows, question)
+    return rows, labelled(rows, question, metrics), metrics
 
 
 def _kinds(rows: ir.Table, question: Question) -> tuple[Metric, ...]:
@@ -92,30 +99,45 @@ def _count(rows: ir.Table, question: Question) -> int:
     return total
 
 
-def _settled(
-    named: ir.Table, question: Question, metrics: tuple[Metric, ...], total: int
-) -> tuple[ir.Table, bool]:
-    """The table of units, kept where rows had to be gathered; and whether units had several rows."""
+def _settled(named: ir.Table, question: Question, metrics: tuple[Metric, ...]) -> tuple[ir.Table, Gathered]:
+    """The table of units: the rows as they are where each has its own unit, else gathered once and kept."""
+    asked: dict[str, ir.Scalar] = {"rows": named.count()}
+    if question.unit:
+        asked |= {"known": named[UNIT].count(), "distinct": named[UNIT].nunique()}
+    found = named.aggregate(**asked).to_pyarrow().to_pylist()[0]
+    gathered = Gathered(found["rows"], found.get("known"), found.get("distinct"))
     if not question.unit:
-        return named, False
-    kept = units_of(named, question, metrics).cache()
-    return kept, int(kept.count().to_pyarrow().as_py()) < total
+        return named, gathered
+    if gathered.known == gathered.distinct == gathered.rows:
+        return named.mutate(**{VARIANTS: named[VARIANT].notnull().cast("int64")}), gathered
+    return units_of(named, question, metrics).cache(), gathered
 
 
-def _recipes(units: ir.Table, metrics: Sequence[Metric]) -> dict[int, Recipe]:
+def _kept(units: ir.Table, population: Population) -> ir.Table:
+    """The units that are compared: known, in one variant, and that one declared or seen."""
+    wanted: list[ir.Column] = []
+    if population.missing_unit:
+        wanted.append(units[UNIT].notnull())
+    if population.conflicts:
+        wanted.append(units[VARIANTS] == 1)
+    if population.unknown or population.missing_variant:
+        wanted.append(units[VARIANT].isin(list(population.variants)))
+    return units.filter(*wanted) if wanted else units
+
+
+def _recipes(
+    units: ir.Table, question: Question, metrics: Sequence[Metric]
+) -> tuple[dict[int, Recipe], Profile]:
     summed = {i: metric for i, metric in enumerate(metrics) if metric.kind != "quantile"}
     places = {i: fields_of(i, metric) for i, metric in summed.items()}
-    seen = profile(units, list(places.values()))
-    return {i: _recipe(units, metric, places[i], seen) for i, metric in summed.items()}
-
-
-def _recipe(units: ir.Table, metric: Metric, place: Any, seen: Mapping[str, tuple[int, float]]) -> Recipe:
-    gaps = frozenset(field for field in place.covariates if seen[field][0])
-    shift = [seen[place.outcome][1]] + ([seen[place.denominator][1]] if place.denominator else [])
-    for field in place.covariates:
-        shift += [seen[field][1], 0.0] if field in gaps else [seen[field][1]]
-    cap = _cap(units, metric, place.outcome)
-    return Recipe(metric, place, names_of(metric, place, gaps), tuple(shift), cap, gaps)
+    seen = profile_of(units, list(places.values()))
+    parts = bool(question.segments or question.time)
+    recipes = {}
+    for i, metric in summed.items():
+        field = places[i].outcome
+        zeros = parts or field not in seen.common  # zeros matter where few units have anything
+        recipes[i] = recipe_of(metric, places[i], f"m{i}", seen, _cap(units, metric, field), zeros)
+    return recipes, seen
 
 
 def _cap(units: ir.Table, metric: Metric, field: str) -> float | None:
@@ -144,82 +166,76 @@ def _sums(units: ir.Table, question: Question, recipes: Mapping[int, Recipe]) ->
 
 
 def _part_sums(units: ir.Table, label: str, field: str | None, recipes: Mapping[int, Recipe]) -> ir.Table:
-    value = ibis.literal("") if field is None else units[field].cast("string")
-    named = units.mutate(_part=ibis.literal(label), _value=value)
+    values: dict[str, ir.Value] = {} if field is None else {"_value": units[field].cast("string")}
+    for recipe in recipes.values():
+        values |= shifted(units, recipe)
+    named = units.select(units[VARIANT], **values)
     wanted: dict[str, ir.Scalar] = {"_units": named.count()}
-    for i, recipe in recipes.items():
-        wanted |= aggregates(named, recipe, f"m{i}", weighted=False)
-    return named.group_by("_part", "_value", VARIANT).aggregate(**wanted)
+    for recipe in recipes.values():
+        wanted |= aggregates(named, recipe)
+    keys = [VARIANT] if field is None else [VARIANT, "_value"]
+    sums = named.group_by(*keys).aggregate(**wanted)
+    value = ibis.literal("") if field is None else sums["_value"]
+    part = ibis.literal(label)
+    return sums.select(part.name("_part"), value.name("_value"), VARIANT, *wanted)
 
 
-def _evidence(plan: _Plan) -> Evidence:
-    question, metrics = plan.question, plan.metrics
-    query = _sums(plan.units, question, plan.recipes)
+def _evidence(work: _Work) -> Evidence:
+    question, metrics = work.question, work.metrics
+    query = _sums(work.units, question, work.recipes)
     by_part: dict[tuple[str, str | None], dict[str, Mapping[str, Any]]] = {}
     for row in query.to_pyarrow().to_pylist():
         by_part.setdefault((row["_part"], row["_value"]), {})[row[VARIANT]] = row
-    total = _slice(plan, by_part.get((ALL, ""), {}))
-    total = _with_extremes(plan, total)
+    total = _slice(work, by_part.get((ALL, ""), {}))
+    total = with_extremes(total, work.units, list(work.recipes.values()), work.seen)
     segments: dict[str, dict[str, Slice]] = {name: {} for name in question.segments}
     days: dict[date, Slice] = {}
     for (label, value), rows in sorted(by_part.items(), key=lambda entry: (entry[0][0], entry[0][1] or "")):
         if label == DAY and value:
-            days[date.fromisoformat(value[:10])] = _slice(plan, rows)
+            days[date.fromisoformat(value[:10])] = _slice(work, rows)
         elif label not in (ALL, DAY):
-            segments[question.segments[int(label[1:])]][value or "(none)"] = _slice(plan, rows)
+            segments[question.segments[int(label[1:])]][value or "(none)"] = _slice(work, rows)
     return _with_quantiles(
         Evidence(
             unit=question.unit or "row",
             control=question.control,
-            variants=plan.population.variants,
+            variants=work.population.variants,
             metrics=metrics,
             total=total,
             segments=segments,
             days=days,
-            rows=plan.population.rows,
-            conflicts=plan.population.conflicts,
-            duplicate_rows=plan.population.duplicate_rows,
-            missing_unit=plan.population.missing_unit,
-            missing_variant=plan.population.missing_variant,
-            unseen=plan.population.unseen,
-            unknown=plan.population.unknown,
+            rows=work.population.rows,
+            conflicts=work.population.conflicts,
+            duplicate_rows=work.population.duplicate_rows,
+            missing_unit=work.population.missing_unit,
+            missing_variant=work.population.missing_variant,
+            unseen=work.population.unseen,
+            unknown=work.population.unknown,
             pre_period=_pre_period(metrics, total),
-            histograms=_histograms(plan) if question.histograms else {},
-            understood=understood(question, metrics, plan.population),
+            histograms=_histograms(work) if question.histograms else {},
+            understood=understood(question, metrics, work.population),
             sql=str(ibis.to_sql(query)),
         ),
-        plan,
+        work,
     )
 
 
-def _slice(plan: _Plan, rows: Mapping[str, Mapping[str, Any]]) -> Slice:
-    units = {name: int(rows[name]["_units"]) if name in rows else 0 for name in plan.population.variants}
+def _slice(work: _Work, rows: Mapping[str, Mapping[str, Any]]) -> Slice:
+    units = {name: int(rows[name]["_units"]) if name in rows else 0 for name in work.population.variants}
     samples: dict[str, dict[str, Sample]] = {}
-    for i, recipe in plan.recipes.items():
+    for recipe in work.recipes.values():
         empty = Sample(moments=Moments.empty(recipe.names))
         samples[recipe.metric.name] = {
-            name: sample_of(rows[name], recipe, f"m{i}", units[name]) if name in rows else empty
-            for name in units
+            name: sample_of(rows[name], recipe, units[name]) if name in rows else empty for name in units
         }
     return Slice(units=units, samples=samples)
 
 
-def _with_extremes(plan: _Plan, total: Slice) -> Slice:
-    """The largest outcomes of means and counts, for the outlier check."""
-    samples = {name: dict(by_variant) for name, by_variant in total.samples.items()}
-    for recipe in plan.recipes.values():
-        if recipe.metric.kind in ("mean", "count") and recipe.cap is None:
-            own = samples[recipe.metric.name]
-            for name in own:
-                own[name] = replace(own[name], top=largest(plan.units, recipe.fields.outcome, name))
-    return Slice(units=total.units, samples=samples)
-
-
-def _with_quantiles(evidence: Evidence, plan: _Plan) -> Evidence:
+def _with_quantiles(evidence: Evidence, work: _Work) -> Evidence:
     """Quantile metrics need the values themselves: they are read once, in every part."""
-    for i, metric in enumerate(plan.metrics):
+    for i, metric in enumerate(work.metrics):
         if metric.kind == "quantile":
-            evidence = quantile_samples(evidence, plan.units, i, metric, plan.question)
+            evidence = quantile_samples(evidence, work.units, i, metric, work.question)
     return evidence
 
 
@@ -243,11 +259,11 @@ def _as_outcome(moments: Moments) -> Moments:
     return replace(moments, names=("outcome",))
 
 
-def _histograms(plan: _Plan) -> dict[str, Any]:
+def _histograms(work: _Work) -> dict[str, Any]:
     found = {}
-    for i, metric in enumerate(plan.metrics):
+    for i, metric in enumerate(work.metrics):
         if metric.kind in ("mean", "count", "quantile"):
-            one = histogram(plan.units, fields_of(i, metric).outcome, plan.population.variants)
+            one = histogram(work.units, fields_of(i, metric).outcome, work.population.variants)
             if one is not None:
                 found[metric.name] = one
     return found

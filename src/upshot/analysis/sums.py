@@ -26,7 +26,7 @@ class Recipe:
         metric, fields: what and where. label: what the names of its sums begin with.
         names: of the moments, in their order. shift: constant near the mean of each name.
         gaps: fields that miss values somewhere; such a covariate is followed by its missing-indicator.
-        cap: of the outcome, or None.
+        cap: of the outcome, or None. zeros: whether to count the units whose outcome is 0.
     """
 
     metric: Metric
@@ -36,6 +36,7 @@ class Recipe:
     shift: tuple[float, ...]
     gaps: frozenset[str]
     cap: float | None = None
+    zeros: bool = True
 
     @property
     def is_share(self) -> bool:
@@ -43,7 +44,9 @@ class Recipe:
         return self.metric.kind in SHARES and len(self.names) == 1
 
 
-def recipe_of(metric: Metric, fields: Fields, label: str, seen: Profile, cap: float | None = None) -> Recipe:
+def recipe_of(
+    metric: Metric, fields: Fields, label: str, seen: Profile, cap: float | None = None, zeros: bool = True
+) -> Recipe:
     """Outcome, denominator, then each covariate with its indicator where it has gaps."""
     names = [OUTCOME] + ([DENOMINATOR] if fields.denominator else [])
     shift = [0.0 if metric.kind in SHARES else seen.shifts[fields.outcome]]
@@ -53,7 +56,7 @@ def recipe_of(metric: Metric, fields: Fields, label: str, seen: Profile, cap: fl
         names += [covariate, f"{covariate} missing"] if indicated else [covariate]
         shift += [seen.shifts[field], 0.0] if indicated else [seen.shifts[field]]
     gaps = frozenset(seen.gaps & set(fields.columns))
-    return Recipe(metric, fields, label, tuple(names), tuple(shift), gaps, cap)
+    return Recipe(metric, fields, label, tuple(names), tuple(shift), gaps, cap, zeros)
 
 
 def shifted(table: ir.Table, recipe: Recipe) -> dict[str, ir.Column]:
@@ -74,7 +77,7 @@ def shifted(table: ir.Table, recipe: Recipe) -> dict[str, ir.Column]:
     if recipe.cap is not None:
         found[f"{label}_u0"] = first - recipe.shift[0] if recipe.shift[0] else first
         found[f"{label}_over"] = (first > recipe.cap).cast("int64")
-    if not recipe.is_share:
+    if recipe.zeros and not recipe.is_share:
         found[f"{label}_zero"] = (first == 0).cast("int64")
     return found
 
@@ -89,17 +92,25 @@ def aggregates(table: ir.Table, recipe: Recipe, weighted: bool = False) -> dict[
     label, k = recipe.label, len(recipe.names)
     weight = table[COUNT] if weighted else None
     needed = _needed(table, recipe)
-    first = table[f"{label}_c0"]
-    present = first.count(where=needed) if weight is None else weight.sum(where=first.notnull())
-    found: dict[str, ir.Scalar] = {f"{label}_n": present}
+    found: dict[str, ir.Scalar] = {f"{label}_n": _present(table[f"{label}_c0"], weight, needed)}
     for i in range(k):
         found |= _row(table, label, "c", i, k, weight, needed, squares=not recipe.is_share)
     if recipe.cap is not None:
         found |= _row(table, label, "u", 0, k, weight, needed, squares=True)
-    for extra in ("over", "zero"):
-        if f"{label}_{extra}" in table.columns:
-            found[f"{label}_{extra}"] = _total(table[f"{label}_{extra}"], weight, needed)
+        found[f"{label}_over"] = _total(table[f"{label}_over"], weight, needed)
+    if recipe.zeros and not recipe.is_share:
+        found[f"{label}_zero"] = _total(table[f"{label}_zero"], weight, needed)
+    if weight is None and recipe.fields.outcome not in recipe.gaps and needed is None:
+        del found[f"{label}_n"]  # it is the number of units
     return found
+
+
+def _present(values: ir.Column, weight: ir.Column | None, where: ir.Column | None) -> ir.Scalar:
+    """Units with a value."""
+    if weight is None:
+        return values.count(where=where)
+    present = values.notnull()
+    return weight.sum(where=present if where is None else present & where)
 
 
 def _row(
@@ -138,10 +149,9 @@ def _total(values: ir.Column, weight: ir.Column | None, where: ir.Column | None)
 
 def sample_of(row: Mapping[str, Any], recipe: Recipe, units: int) -> Sample:
     """The sample of one variant from its row of sums."""
-    n = round(float(row[f"{recipe.label}_n"] or 0))
+    n = round(float(row.get(f"{recipe.label}_n", units) or 0))
     moments = _moments(row, recipe, n)
-    share = recipe.is_share
-    zeros = n - round(float(row[f"{recipe.label}_cs0"] or 0)) if share else row[f"{recipe.label}_zero"]
+    zeros = n - round(moments.mean() * n) if recipe.is_share else row.get(f"{recipe.label}_zero")
     return Sample(
         moments=moments,
         uncapped=_moments(row, recipe, n, uncapped=True) if recipe.cap is not None else None,

@@ -9,7 +9,7 @@ from upshot.analysis.columns import ROWS, number, outcome
 from upshot.analysis.question import Question
 from upshot.model.metric import Metric
 
-VARIANT, VARIANTS, DAY, COUNT = "_variant", "_variants", "_day", "_count"
+UNIT, VARIANT, VARIANTS, DAY, COUNT = "_unit", "_variant", "_variants", "_day", "_count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def labelled(table: ir.Table, question: Question, metrics: tuple[Metric, ...]) -
     """Rows with the columns that units are made of, under fixed names."""
     columns: dict[str, ir.Value] = {VARIANT: table[question.variant].cast("string")}
     if question.unit:
-        columns["_unit"] = table[question.unit]
+        columns[UNIT] = table[question.unit]
     if question.cluster:
         columns["_cluster"] = table[question.cluster].cast("string")
     if question.count:
@@ -92,7 +92,7 @@ def units_of(rows: ir.Table, question: Question, metrics: tuple[Metric, ...]) ->
             sums[place.denominator] = rows[place.denominator].sum()
         for field in place.covariates:
             sums[field] = rows[field].max()
-    return rows.group_by("_unit").aggregate(**sums)
+    return rows.group_by(UNIT).aggregate(**sums)
 
 
 def _how_many(variant: ir.Column) -> ir.Scalar:
