@@ -69,7 +69,7 @@ def _entry(look: Look) -> dict[str, Any]:
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:
     """Infinite degrees of freedom are null in JSON."""
-    return {name: None if value == float("inf") else value for name, value in values.items()}
+    return values | {"df": None if values["df"] == float("inf") else values["df"]}
 
 
 def _look(entry: Mapping[str, Any]) -> Look:
