@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upshot.analysis.comparison import agreeing, ends
+from upshot.stats.effect import Arm, Effect, difference_interval, lift_interval
 from upshot.stats.interval import Interval, undefined
 
 FINITE = st.floats(-1e6, 1e6)
@@ -36,3 +37,11 @@ def test_an_open_interval_is_cut_and_an_undefined_one_is_not():
 @pytest.mark.parametrize("end", [math.inf, -math.inf, math.nan, None])
 def test_ends_that_are_no_numbers_are_none(end):
     assert ends(Interval(end, 1.0)) == (None, 1.0)
+
+
+def test_a_critical_value_beyond_computing_rules_nothing_out():
+    """At an early look a t with one degree of freedom would have to reach 1e273."""
+    effect = Effect(Arm(0.5, 0.25, 2, 1), Arm(0.0, 0.1, 6, 5))
+    for interval in (difference_interval(effect, 1e273), lift_interval(effect, 1e273)):
+        assert (interval.low, interval.high, interval.defined) == (None, None, True)
+        assert "nothing is ruled out" in interval.reason

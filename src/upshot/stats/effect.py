@@ -130,7 +130,7 @@ def difference_interval(effect: Effect, critical: float) -> Interval:
     reason = effect.why_not()
     if reason:
         return undefined(reason)
-    if math.isinf(critical):
+    if critical > 1 / TINY:
         return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")
     reach = critical * effect.std_error
     return Interval(effect.difference - reach, effect.difference + reach)
@@ -151,7 +151,7 @@ def lift_interval(effect: Effect, critical: float, method: LiftMethod = "fieller
     base = effect.control.value
     if abs(base) <= TINY:
         return undefined("control is 0, so a change relative to it has no meaning: read the difference")
-    if math.isinf(critical):
+    if critical > 1 / TINY:
         return Interval(None, None, "this look has no share of alpha to spend, so nothing is ruled out")
     if method == "log":
         return _log(effect, critical)
