@@ -7,6 +7,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
+from ibis.expr.operations import Quantile
 from numpy.typing import NDArray
 
 from upshot.analysis.evidence import Evidence, Sample, Slice
@@ -17,6 +18,21 @@ from upshot.stats.moments import Moments
 from upshot.stats.quantiles import QuantileSample
 
 FloatArray = NDArray[np.float64]
+
+
+def quantile_of(units: ir.Table, field: str, level: float, present: int) -> float:
+    """The quantile of all values of a field, linear between neighbours (Hyndman and Fan 1996, type 7).
+
+    Args:
+        level: in (0, 1). present: how many values there are, 1 or more.
+    """
+    values = units[field]
+    if units.get_backend().has_operation(Quantile):
+        return float(units.aggregate(q=values.quantile(level)).to_pyarrow()["q"][0].as_py())
+    place = level * (present - 1)  # no such function (SQLite): the two values around it, in order
+    near = units.filter(values.notnull()).select(field).order_by(field).limit(2, offset=int(place))
+    low, *high = near.to_pyarrow()[field].to_pylist()
+    return float(low + (place - int(place)) * ((high or [low])[0] - low))
 
 
 def quantile_samples(
@@ -49,10 +65,6 @@ def quantile_samples(
         day: added(part, labels[DAY] == day.isoformat()) for day, part in evidence.days.items()
     }
     return replace(evidence, total=added(evidence.total, everybody), segments=segments, days=days)
-
-
-def _label(value: Any, part: str) -> Any:
-    return str(value)[:10] if part == DAY else value
 
 
 def _sample(values: FloatArray, metric: Metric) -> Sample:

@@ -19,7 +19,7 @@ from upshot.analysis.counted import counted
 from upshot.analysis.evidence import Evidence, Sample, Slice
 from upshot.analysis.extremes import with_extremes
 from upshot.analysis.histograms import histogram
-from upshot.analysis.order import quantile_samples
+from upshot.analysis.order import quantile_of, quantile_samples
 from upshot.analysis.population import Gathered, Population, population_of, understood
 from upshot.analysis.profile import Profile, profile_of
 from upshot.analysis.question import Question
@@ -91,14 +91,6 @@ def _kinds(rows: ir.Table, question: Question) -> tuple[Metric, ...]:
     return with_kinds(rows, metrics)
 
 
-def _count(rows: ir.Table, question: Question) -> int:
-    total = int(rows.count().to_pyarrow().as_py())
-    if total == 0:
-        where = f" where {question.where}" if question.where else ""
-        raise DataError(f"there are no rows{where}: give data with rows")
-    return total
-
-
 def _settled(named: ir.Table, question: Question, metrics: tuple[Metric, ...]) -> tuple[ir.Table, Gathered]:
     """The table of units: the rows as they are where each has its own unit, else gathered once and kept."""
     asked: dict[str, ir.Scalar] = {"rows": named.count()}
@@ -144,16 +136,18 @@ def _cap(units: ir.Table, metric: Metric, field: str) -> float | None:
     """The pooled quantile at which outcomes are winsorised, one for all variants."""
     if metric.cap is None:
         return None
-    found = units.aggregate(
-        cap=units[field].quantile(metric.cap), least=units[field].min(), most=units[field].max()
-    )
+    values = units[field]
+    found = units.aggregate(n=values.count(), least=values.min(), most=values.max())
     row = found.to_pyarrow().to_pylist()[0]
-    if row["cap"] is not None and row["cap"] <= row["least"] < row["most"]:
+    if not row["n"]:
+        return None
+    cap = quantile_of(units, field, metric.cap, int(row["n"]))
+    if cap <= row["least"] < row["most"]:
         raise DataError(
-            f"cap={100 * metric.cap:g}% of {metric.name} falls on its smallest value, {row['cap']:g}, and would erase "
+            f"cap={100 * metric.cap:g}% of {metric.name} falls on its smallest value, {cap:g}, and would erase "
             "the rest: use a higher one"
         )
-    return None if row["cap"] is None else float(row["cap"])
+    return cap
 
 
 def _sums(units: ir.Table, question: Question, recipes: Mapping[int, Recipe]) -> ir.Table:

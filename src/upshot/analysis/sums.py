@@ -63,7 +63,7 @@ def shifted(table: ir.Table, recipe: Recipe) -> dict[str, ir.Column]:
     """The values that are summed, a column for each name; a gap in a covariate is filled with its mean."""
     place, label = recipe.fields, recipe.label
     first = table[place.outcome]
-    raw = [first if recipe.cap is None else ibis.least(first, recipe.cap)]
+    raw = [first if recipe.cap is None else _capped(first, recipe.cap)]
     raw += [table[place.denominator]] if place.denominator else []
     for field in place.covariates:
         raw.append(table[field])
@@ -80,6 +80,11 @@ def shifted(table: ir.Table, recipe: Recipe) -> dict[str, ir.Column]:
     if recipe.zeros and not recipe.is_share:
         found[f"{label}_zero"] = (first == 0).cast("int64")
     return found
+
+
+def _capped(outcome: ir.Column, cap: float) -> ir.Column:
+    """The smaller of both; not LEAST, which in some engines makes the cap of a missing outcome."""
+    return ibis.ifelse(outcome > cap, cap, outcome)
 
 
 def aggregates(table: ir.Table, recipe: Recipe, weighted: bool = False) -> dict[str, ir.Scalar]:
