@@ -1,9 +1,9 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from upshot.doors.cli.main import main
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -16,13 +16,14 @@ def shared():
 
 
 @pytest.fixture
-def analyze(shared):
+def analyze(shared, capsys):
     """Run `upshot analyze ... --json` as a user would, and read what it prints."""
 
     def run(*arguments):
-        command = [sys.executable, "-m", "upshot", "analyze", *map(str, arguments), "--json", "--no-looks"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        with pytest.raises(SystemExit) as ended:
+            main(["analyze", *map(str, arguments), "--json", "--no-looks"])
+        out, err = capsys.readouterr()
+        assert not ended.value.code, err
+        return json.loads(out)
 
     return run

@@ -39,6 +39,8 @@ def visits(tmp_path):
         "revenue": before * 0.5 + rng.gamma(2, 5, n), "revenue_before": before,
         "country": np.where(rng.random(n) < 0.5, "DE", "FR"), "crashed": (rng.random(n) < 0.001).astype(int),
         "load_ms": rng.lognormal(6, 0.5, n),
+        "shop": [f"{name}{i // 80}" for i, name in enumerate(group)],
+        "town": [f"{name}{i // 400}" for i, name in enumerate(group)],
     })  # fmt: skip
     path = tmp_path / "visits.csv"
     pyarrow.csv.write_csv(table, path)
@@ -142,6 +144,8 @@ CASES = {
     "ratio": ("--metric", "revenue,per=revenue_before"),
     "quantile": ("--metric", "load_ms,p90"),
     "exact": ("--metric", "crashed"),
+    "100 clusters": ("--metric", "revenue", "--cluster", "shop"),
+    "20 clusters": ("--metric", "revenue", "--cluster", "town"),
 }
 
 
@@ -169,7 +173,7 @@ def test_growing_data_without_a_plan_turns_always_valid(run, visits):
     assert first["monitoring"] == again["monitoring"] == "fixed"
     with visits.open("a") as file:
         file.writelines(
-            f"new{i},{'control' if i % 2 else 'treatment'},{i % 7 == 0:d},1.0,1.0,DE,0,400\n"
+            f"new{i},{'control' if i % 2 else 'treatment'},{i % 7 == 0:d},1.0,1.0,DE,0,400,a,b\n"
             for i in range(400)
         )
     code, out, _ = run(*arguments)
