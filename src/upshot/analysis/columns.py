@@ -134,23 +134,29 @@ def with_kinds(table: ir.Table, metrics: tuple[Metric, ...]) -> tuple[Metric, ..
     ends = {f"{end} {name}": getattr(column, end)() for name, column in raw.items() for end in ("min", "max")}
     found = table.aggregate(ends).to_pyarrow().to_pylist()[0] if ends else {}
     doubtful = {  # between 0 and 1 an integer is 0 or 1; other numbers have to be counted
-        metric.name: _others(asked[metric.name])
+        metric.name: other_than_shares(asked[metric.name])
         for metric in open_
         if not _within(found.get(f"min {metric.name}"), found.get(f"max {metric.name}"))
     }
     others = table.aggregate(doubtful).to_pyarrow().to_pylist()[0] if doubtful else {}
-    return tuple(_decided(metric, others.get(metric.name)) for metric in metrics)
+    return tuple(decided(metric, others.get(metric.name)) for metric in metrics)
 
 
 def _within(least: float | None, most: float | None) -> bool:
     return least is not None and most is not None and least >= 0 and most <= 1
 
 
-def _others(values: ir.Column) -> ir.Scalar:
+def other_than_shares(values: ir.Column) -> ir.Scalar:
+    """How many values are neither 0 nor 1."""
     return (values.notnull() & ~values.isin([0.0, 1.0])).sum()
 
 
-def _decided(metric: Metric, others: int | None) -> Metric:
+def decided(metric: Metric, others: int | None) -> Metric:
+    """The metric with its kind, given how many of its values are neither 0 nor 1.
+
+    Raises:
+        DataError: it is asked for as a proportion, and some are.
+    """
     if metric.kind is None:
         if metric.per is not None:
             return replace(metric, kind="ratio")

@@ -7,6 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from upshot.analysis.columns import decided, other_than_shares
 from upshot.analysis.evidence import Evidence, Sample, Slice
 from upshot.analysis.population import Population, understood
 from upshot.analysis.profile import profile_of
@@ -24,7 +25,7 @@ def counted(
     """Evidence from counted rows.
 
     A ratio of two count columns is successes of trials; a plain column is the value of each of the row's units,
-    or, where it is larger than 1, the number of them that succeeded.
+    or, where some row has more than 1 and no mean is asked for, the number of them that succeeded.
 
     Raises:
         DataError: a count is negative or broken, or there are more successes than trials.
@@ -39,16 +40,16 @@ def counted(
         raise DataError(f"count: {question.count!r} has the negative value {low:g}: counts are 0 or more")
     sizes = rows.group_by(VARIANT).aggregate(n=rows[COUNT].sum()).to_pyarrow().to_pylist()
     totals = dict.fromkeys(population.variants, 0) | {row[VARIANT]: round(row["n"] or 0) for row in sizes}
-    decided, samples = [], {}
+    found, samples = [], {}
     for i, metric in enumerate(metrics):
         kept, by_variant = _measured(rows, metric, fields_of(i, metric), population, totals)
-        decided.append(kept)
+        found.append(kept)
         samples[metric.name] = by_variant
     return Evidence(
         unit=question.unit or "row",
         control=question.control,
         variants=population.variants,
-        metrics=tuple(decided),
+        metrics=tuple(found),
         total=Slice(units=totals, samples=samples),
         rows=population.rows,
         counts=True,
@@ -57,7 +58,7 @@ def counted(
         unknown=population.unknown,
         understood=(
             f"{population.rows:,} rows, each stands for {question.count} units",
-            *understood(question, tuple(decided), population)[1:],
+            *understood(question, tuple(found), population)[1:],
         ),
         sql=str(ibis.to_sql(rows.group_by(VARIANT).aggregate(n=rows[COUNT].sum()))),
     )
@@ -66,13 +67,16 @@ def counted(
 def _measured(
     rows: ir.Table, metric: Metric, place: Fields, population: Population, totals: dict[str, int]
 ) -> tuple[Metric, dict[str, Sample]]:
-    successes = metric.kind == "ratio" or (
-        metric.kind in ("proportion", "count") or _exceeds_one(rows, place)
-    )
-    if (successes and metric.kind != "mean") or metric.kind == "ratio":
+    if metric.kind == "ratio" or (metric.kind != "mean" and _exceeds_one(rows, place)):
         below = place.denominator or COUNT
         return replace(metric, kind="proportion"), _shares(rows, metric, place.outcome, below, population)
-    return metric, _weighted(rows, metric, place, population, totals)
+    known = decided(metric, _other_values(rows, place))
+    return known, _weighted(rows, known, place, population, totals)
+
+
+def _other_values(rows: ir.Table, place: Fields) -> int:
+    found = rows.aggregate(n=other_than_shares(rows[place.outcome])).to_pyarrow()["n"][0].as_py()
+    return int(found or 0)
 
 
 def _exceeds_one(rows: ir.Table, place: Fields) -> bool:

@@ -86,8 +86,8 @@ def _named(table: ir.Table, question: Question) -> tuple[ir.Table, ir.Table, tup
 
 def _kinds(rows: ir.Table, question: Question) -> tuple[Metric, ...]:
     metrics = question.metrics
-    if question.count:  # counted rows hold numerators: their kind is what the counts make of them
-        return tuple(replace(m, kind=m.kind or ("ratio" if m.per else "mean")) for m in metrics)
+    if question.count:  # counted rows may hold numerators: `counted` decides what a plain column is
+        return tuple(replace(m, kind="ratio") if m.per and not m.kind else m for m in metrics)
     return with_kinds(rows, metrics)
 
 
