@@ -29,12 +29,13 @@ class Profile:
 
     Attributes:
         gaps: fields with missing values.
-        shifts: a constant near the mean; 0 where the mean is not far from 0.
+        means: of the first rows. shifts: a constant near the mean; 0 where the mean is not far from 0.
         common: fields that are other than 0 in a hundred units of every variant, and more.
         floors: a value that ten units of every variant reach, or None; the largest are sought above it.
     """
 
     gaps: frozenset[str]
+    means: Mapping[str, float]
     shifts: Mapping[str, float]
     common: frozenset[str]
     floors: Mapping[str, float | None]
@@ -44,32 +45,36 @@ def profile_of(units: ir.Table, places: Sequence[Fields]) -> Profile:
     """Look at the fields of some metrics."""
     fields = list(dict.fromkeys(name for place in places for name in place.columns))
     if not fields:
-        return Profile(frozenset(), {}, frozenset(), {})
+        return Profile(frozenset(), {}, {}, frozenset(), {})
     asked = {name: units[name].count() for name in fields}
     present = units.aggregate(asked | {"_all": units.count()}).to_pyarrow().to_pylist()[0]
     gaps = frozenset(name for name in fields if present[name] < present["_all"])
     first = units.select(VARIANT, *fields).limit(FIRST_ROWS).to_pyarrow()
     variant = np.array(first[VARIANT].to_pylist(), dtype=object)
     values = {name: np.array(first[name].to_pylist(), dtype=np.float64) for name in fields}
-    shifts = {name: _shift(column) for name, column in values.items()}
-    unseen = [name for name, mean in shifts.items() if mean is None]
+    means = {name: _mean(column) for name, column in values.items()}
+    unseen = [name for name, mean in means.items() if mean is None]
     if unseen:  # all the first rows lack it
-        means = units.aggregate(**{name: units[name].mean() for name in unseen}).to_pyarrow().to_pylist()[0]
-        shifts |= {name: means[name] for name in unseen}
+        means |= units.aggregate(**{name: units[name].mean() for name in unseen}).to_pyarrow().to_pylist()[0]
+    known = {name: float(mean or 0.0) for name, mean in means.items()}
     return Profile(
         gaps,
-        {name: float(shift or 0.0) for name, shift in shifts.items()},
+        known,
+        {name: _shift(column, known[name]) for name, column in values.items()},
         frozenset(name for name, column in values.items() if _is_common(column, variant)),
         {name: _floor(column, variant) for name, column in values.items()},
     )
 
 
-def _shift(values: NDArray[np.float64]) -> float | None:
+def _mean(values: NDArray[np.float64]) -> float | None:
     present = values[np.isfinite(values)]
-    if not len(present):
-        return None
-    mean = float(present.mean())
-    return mean if mean * mean > FAR * float(present.var()) else 0.0
+    return float(present.mean()) if len(present) else None
+
+
+def _shift(values: NDArray[np.float64], mean: float) -> float:
+    """The mean, where it is far from 0 or there is nothing to compare it with."""
+    present = values[np.isfinite(values)]
+    return mean if not len(present) or mean * mean > FAR * float(present.var()) else 0.0
 
 
 def _is_common(values: NDArray[np.float64], variant: NDArray[np.object_]) -> bool:

@@ -54,7 +54,7 @@ def recipe_of(
     for field, covariate in zip(fields.covariates, metric.covariates, strict=True):
         indicated = field in seen.gaps
         names += [covariate, f"{covariate} missing"] if indicated else [covariate]
-        shift += [seen.shifts[field], 0.0] if indicated else [seen.shifts[field]]
+        shift += [seen.means[field], 0.0] if indicated else [seen.shifts[field]]
     gaps = frozenset(seen.gaps & set(fields.columns))
     return Recipe(metric, fields, label, tuple(names), tuple(shift), gaps, cap, zeros)
 
