@@ -51,6 +51,7 @@ class Request:
         plan: as written, or made of options (`Plan.final`). question: of the table.
         situation: notes and acknowledgements. today: the calendar day, for plans with a start.
         memory: the data file beside which looks are kept; None: nothing is remembered.
+        table: which of the file's tables is asked, where it has several.
         planned: whether the plan was written down before (else it was made of options).
     """
 
@@ -59,6 +60,7 @@ class Request:
     situation: Situation = field(default_factory=Situation)
     today: date | None = None
     memory: Path | None = None
+    table: str | None = None
     planned: bool = False
 
 
@@ -120,6 +122,8 @@ def _memory(request: Request) -> Path | None:
     if request.memory is None:
         return None
     asked: dict[str, object] = {"variant": request.question.variant, "where": request.question.where or ""}
+    if request.table:
+        asked["table"] = request.table
     return looks_file(request.memory, asked | {"plan": _identity(request)})
 
 

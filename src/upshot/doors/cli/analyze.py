@@ -151,6 +151,7 @@ def _request(
         situation=Situation(notes=notes, acknowledged=parse_reasons(options["acknowledge"])),
         today=date.today(),  # noqa: DTZ011  -- the calendar day where the person is
         memory=memory,
+        table=options["table"],
         planned=options["plan_file"] is not None,
     )
 
