@@ -234,6 +234,19 @@ def test_the_query_compiles_for_every_engine(dialect):
     assert "UNION ALL" in sql.upper()
 
 
+def test_empty_text_and_a_missing_value_are_one_segment():
+    rows = _rows(11, size=200, users=10_000, conflicts=False)
+    for i, row in enumerate(rows):
+        row["country"] = ("de", "", None)[i % 3]
+    found = read_evidence(_table(rows, "duckdb"), _ask(SPENT, P90, segments=("country",)))
+    parts = found.segments["country"]
+    assert set(parts) == {"de", "(none)"}
+    for name, units in found.total.units.items():
+        assert sum(part.units[name] for part in parts.values()) == units
+        none = parts["(none)"]
+        assert none.samples["p90"][name].quantile.n == none.samples["spent"][name].moments.n
+
+
 def test_declared_variants_bound_who_is_read():
     rows = _rows(9, conflicts=False)
     for row in rows[:30]:

@@ -8,9 +8,10 @@ import ibis.expr.types as ir
 import numpy as np
 
 from upshot.analysis.evidence import Evidence, Sample, Slice
+from upshot.analysis.phrases import units as units_said
 from upshot.analysis.population import Population, understood
 from upshot.analysis.question import Question
-from upshot.analysis.units import VARIANT, Fields, fields_of
+from upshot.analysis.units import CLUSTER, VARIANT, Fields, fields_of
 from upshot.errors import DataError
 from upshot.model.metric import Metric
 from upshot.stats.clusters import ClusterTotals
@@ -26,17 +27,18 @@ def clustered(
         DataError: segments, times, caps, covariates or quantiles are asked for, which need units of their own.
     """
     _refuse(question, metrics)
-    both = units.filter(units["_cluster"].notnull())
-    per = both.group_by("_cluster").aggregate(v=both[VARIANT].nunique())
+    both = units.filter(units[CLUSTER].notnull())
+    lost = int(units[CLUSTER].isnull().sum().to_pyarrow().as_py() or 0)
+    per = both.group_by(CLUSTER).aggregate(v=both[VARIANT].nunique())
     conflicts = int(per.filter(per["v"] > 1).count().to_pyarrow().as_py())
-    alone = both.semi_join(per.filter(per["v"] == 1), "_cluster")
+    alone = both.semi_join(per.filter(per["v"] == 1), CLUSTER)
     wanted: dict[str, Any] = {}
     for i, metric in enumerate(metrics):
         place = fields_of(i, metric)
         needed, below = _needed(alone, place)
         wanted |= {f"y{i}": alone[place.outcome].sum(where=needed), f"w{i}": below}
-    query = alone.group_by(VARIANT, "_cluster").aggregate(**wanted)
-    found = query.order_by(VARIANT, "_cluster").to_pyarrow().to_pylist()
+    query = alone.group_by(VARIANT, CLUSTER).aggregate(**wanted)
+    found = query.order_by(VARIANT, CLUSTER).to_pyarrow().to_pylist()
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in population.variants}
     for row in found:
         rows[row[VARIANT]].append(row)
@@ -52,12 +54,14 @@ def clustered(
         total=Slice(units=sizes, samples=samples),
         rows=population.rows,
         conflicts=conflicts,
+        missing_unit=population.missing_unit + lost,
         missing_variant=population.missing_variant,
         unseen=population.unseen,
         unknown=population.unknown,
         clusters=sizes,
         understood=(
             f"{population.rows:,} rows in {sum(sizes.values()):,} clusters of {question.cluster}",
+            *([f"{units_said(lost, 'row')} without {question.cluster} left out"] if lost else []),
             *understood(question, tuple(metrics), population)[1:],
         ),
         sql=str(ibis.to_sql(query)),

@@ -10,6 +10,7 @@ from upshot.analysis.question import Question
 from upshot.model.metric import Metric
 
 UNIT, VARIANT, VARIANTS, DAY, COUNT = "_unit", "_variant", "_variants", "_day", "_count"
+CLUSTER = "_cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ def labelled(table: ir.Table, question: Question, metrics: tuple[Metric, ...]) -
     if question.unit:
         columns[UNIT] = table[question.unit]
     if question.cluster:
-        columns["_cluster"] = table[question.cluster].cast("string")
+        columns[CLUSTER] = table[question.cluster].cast("string")
     if question.count:
         columns[COUNT] = number(table, "count", question.count)
     if question.time:
         columns[DAY] = _day(table[question.time])
     for i, name in enumerate(question.segments):
-        columns[segment_field(i)] = table[name].cast("string")
+        columns[segment_field(i)] = table[name].cast("string").nullif("")  # empty text says nothing
     for i, metric in enumerate(metrics):
         place = fields_of(i, metric)
         columns[place.outcome] = outcome(table, metric)
@@ -78,6 +79,8 @@ def units_of(rows: ir.Table, question: Question, metrics: tuple[Metric, ...]) ->
         VARIANTS: _how_many(rows[VARIANT]),
         COUNT: rows.count(),
     }
+    if question.cluster:
+        sums[CLUSTER] = rows[CLUSTER].min()
     if question.time:
         sums[DAY] = rows[DAY].min()
     for i in range(len(question.segments)):
