@@ -72,3 +72,19 @@ def test_futility_is_advice_where_the_plan_asks_for_it():
     )
     assert half.notes[0].startswith("futility: converted of treatment")
     assert len(looks) == 3
+
+
+def test_a_look_without_a_test_forgets_nothing():
+    plan = Plan(metrics=(METRIC,), monitoring="always_valid", planned_units=4000, floor=0)
+    first = analyze(plan, evidence(2000, 0.10, 0.04)).look
+    empty = analyze(plan, evidence(2000, 0.0, 0.0), (first,)).look
+    assert empty.comparisons == first.comparisons
+
+
+def test_units_where_the_split_allows_none_fail():
+    plan = Plan(metrics=(METRIC,), split={"control": 1.0, "treatment": 0.0}, final=True)
+    check = next(
+        one for one in analyze(plan, evidence(2000, 0.10, 0.12)).checks if one.name == "sample_ratio"
+    )
+    assert check.status == "fail"
+    assert "weight 0" in check.detail

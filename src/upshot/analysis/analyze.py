@@ -151,7 +151,7 @@ def _results(
         (test.metric, test.variant): past
         for one in measured
         for test in one.tested
-        if (past := past_of(test)) is not None
+        if (past := past_of(test) or monitor.past(test.metric, test.variant)) is not None
     }
     for key, guardrail in guarded.items():
         if key in pasts:

@@ -59,9 +59,15 @@ def _sample_ratio(plan: Plan, evidence: Evidence, looks: Sequence[Look], final: 
     else:
         result = sample_ratio.chi_square(counts, weights)
     p = result.p_value
+    said = ", ".join(f"{name} {counts[name]:,}" for name in counts)
+    if result.unplanned:
+        return Check(
+            name="sample_ratio", status="fail", p_value=p,
+            detail=f"{said}: {units(result.unplanned)} in variants that the split gives weight 0",
+            mend="nobody should be there: check the split that was declared and the one that is served",
+        )  # fmt: skip
     if p is None:
         return Check(name="sample_ratio", status="skipped", detail=result.reason)
-    said = ", ".join(f"{name} {counts[name]:,}" for name in counts)
     wanted = " : ".join(_weight(weights[name]) for name in counts)
     how = "sequential test" if running else "exact test" if result.method == "exact" else "chi-square"
     detail = f"{said} for a split of {wanted} ({how} p {_p(p)})"

@@ -48,7 +48,7 @@ def progress_of(
         minimum_reached=minimum,
         planned_reached=planned,
         maximum_reached=maximum,
-        decision_point=maximum or (planned if plan.monitoring == "fixed" else minimum and floor),
+        decision_point=maximum or (minimum and floor and (planned or plan.monitoring != "fixed")),
         days_left=_days_left(plan, days, start),
     )
 
