@@ -52,6 +52,8 @@ def test_the_written_plan_reads_back(tmp_path):
         (("--baseline", "10%", "--by", "2099-01-01"), "--weekly"),
         (("--baseline", "10%", "--by", "2001-01-01", "--weekly", "5"), "not after"),
         (("--baseline", "10%", "--weekly", "-5"), "weekly"),
+        (("--baseline", "10%", "--split", "a=1"), "split names only a"),
+        (("--baseline", "10%", "--split", "a=1,b=1,a=2"), "split names a twice"),
         (("--baseline", "ten"), "is no number"),
     ],
 )

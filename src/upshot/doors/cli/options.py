@@ -12,7 +12,7 @@ def parse_split(text: str | None) -> dict[str, float]:
     """Read ``control=1,treatment=1``.
 
     Raises:
-        DataError: a part does not read so.
+        DataError: a part does not read so, a name is there twice, or there is only one.
 
     >>> parse_split("control=1,treatment=3")
     {'control': 1.0, 'treatment': 3.0}
@@ -22,12 +22,16 @@ def parse_split(text: str | None) -> dict[str, float]:
     split: dict[str, float] = {}
     for part in text.split(","):
         name, equals, weight = part.partition("=")
+        if name.strip() in split:
+            raise DataError(f"split names {name.strip()} twice: give each variant one weight")
         try:
             split[name.strip()] = float(weight.rstrip("%"))
         except ValueError:
             equals = ""
         if not equals or not name.strip():
             raise DataError(f"split {part!r}: write NAME=WEIGHT,NAME=WEIGHT, such as control=1,treatment=1")
+    if len(split) < 2:
+        raise DataError(f"split names only {', '.join(split)}: name control and at least one other variant")
     return split
 
 
