@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from upshot.analysis.units import VARIANT, Fields
 
-FIRST_ROWS = 10_000
+FIRST_ROWS = 40_000
 FAR = 10.0
 """A mean is far from 0 where its square is more than this many variances."""
 COMMON = 100
@@ -51,7 +51,7 @@ def profile_of(units: ir.Table, places: Sequence[Fields]) -> Profile:
     gaps = frozenset(name for name in fields if present[name] < present["_all"])
     first = units.select(VARIANT, *fields).limit(FIRST_ROWS).to_pyarrow()
     variant = np.array(first[VARIANT].to_pylist(), dtype=object)
-    values = {name: np.array(first[name].to_pylist(), dtype=np.float64) for name in fields}
+    values = {name: first[name].to_numpy().astype(np.float64) for name in fields}
     means = {name: _mean(column) for name, column in values.items()}
     unseen = [name for name, mean in means.items() if mean is None]
     if unseen:  # all the first rows lack it
