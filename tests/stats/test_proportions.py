@@ -284,3 +284,10 @@ def test_coverage_of_mee_and_koopman(p_c, p_t, n_c, n_t):
     for pair in pairs[:40]:
         inside = abs(difference_score(pair, p_t - p_c)) <= Z
         assert mee(pair, Z).excludes(p_t - p_c) != inside
+
+
+def test_an_interval_that_is_made_to_agree_ends_at_nought_itself():
+    case = Counts(0, 1000, 5, 1000)
+    test = two_proportions(case)
+    assert test.p_value > 0.05
+    assert mee(case, test.critical).low == 0.0

@@ -151,7 +151,14 @@ def _invert_difference(counts: Counts, limit: float, correction: float) -> Inter
     centre = counts.difference
     low = -1.0 if beyond(1)(-1.0) <= 0 else solve(beyond(1), -1.0, centre)
     high = 1.0 if beyond(-1)(1.0) >= 0 else solve(beyond(-1), centre, 1.0)
+    if abs(difference_score(counts, 0.0, correction)) <= limit:  # 0 is not ruled out: an end beside it is 0
+        low, high = min(_snapped(low), 0.0), max(_snapped(high), 0.0)
     return Interval(low, high)
+
+
+def _snapped(end: float) -> float:
+    """What a root-finder leaves of 0."""
+    return 0.0 if abs(end) < 1e-9 else end
 
 
 def koopman(counts: Counts, limit: float) -> Interval:
