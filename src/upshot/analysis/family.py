@@ -63,10 +63,7 @@ def _is_exact(one: Tested) -> bool:
 
 def _dunnett(tested: Sequence[Tested], alpha: float, tests: int) -> Corrected:
     known = [one for one in tested if one.p_value is not None]
-    loads = {
-        one.variant: families.loading(one.effect.control.variance, one.effect.treatment.variance)
-        for one in known
-    }
+    loads = {one.variant: _loading(one) for one in known}
     df = min(math.inf if one.counts else one.reach.df for one in known)
     loadings = list(loads.values())
     p_values = tuple(
@@ -74,6 +71,13 @@ def _dunnett(tested: Sequence[Tested], alpha: float, tests: int) -> Corrected:
         for one in tested
     )
     return Corrected(p_values, tests, alpha / tests, families.dunnett_critical(alpha, loadings, df))
+
+
+def _loading(one: Tested) -> float:
+    """Of counts by their trials: under "no difference" all variants share one variance."""
+    if one.counts is not None:
+        return families.loading(1 / one.counts.n_c, 1 / one.counts.n_t)
+    return families.loading(one.effect.control.variance, one.effect.treatment.variance)
 
 
 def comparisons_of(

@@ -133,11 +133,11 @@ def dunnett_critical(alpha: float, loadings: Sequence[float], df: float = math.i
 
 
 def loading(control_variance: float, variant_variance: float) -> float:
-    """Dunnett's lambda of a variant, from the variances of the two means."""
+    """Dunnett's lambda of a variant, from the variances of the two means; just below 1 for one that is constant."""
     total = control_variance + variant_variance
     if not total > 0:
         raise InputError("neither control nor the variant varies: there is no Dunnett test")
-    return math.sqrt(control_variance / total)
+    return min(math.sqrt(control_variance / total), 1 - 1e-9)
 
 
 def _bonferroni(ordered: list[float]) -> list[float]:
