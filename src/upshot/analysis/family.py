@@ -67,7 +67,9 @@ def _dunnett(tested: Sequence[Tested], alpha: float, tests: int) -> Corrected:
     df = min(math.inf if one.counts else one.reach.df for one in known)
     loadings = list(loads.values())
     p_values = tuple(
-        None if one.p_value is None else families.dunnett_p_value(one.statistic, loadings, df)
+        None
+        if one.p_value is None
+        else max(families.dunnett_p_value(one.statistic, loadings, df), one.p_value)
         for one in tested
     )
     return Corrected(p_values, tests, alpha / tests, families.dunnett_critical(alpha, loadings, df))
