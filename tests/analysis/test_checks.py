@@ -51,7 +51,10 @@ def test_the_audacity_homepage_fails_with_and_without_a_declared_split(plan, cou
 def test_a_failed_ratio_says_how_far_the_missing_could_move_the_lift(plan, counted):
     detail = found(plan(), counted(control=(932, 3332), treatment=(928, 2996)), "sample_ratio").detail
     assert "treatment lacks about 336" in detail
-    low, high = (float(number) / 100 for number in re.search(r"between (\S+)% and (\S+)%", detail).groups())
+    low, high = (
+        float(number.replace("−", "-")) / 100
+        for number in re.search(r"between (\S+)% and (\S+)%", detail).groups()
+    )
     share = 932 / 3332
     assert low == pytest.approx(928 / 3332 / share - 1, abs=0.001)
     assert high == pytest.approx((928 + 336) / 3332 / share - 1, abs=0.005)

@@ -12,7 +12,7 @@ def percent(share: float) -> str:
         return "0%"
     digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2 if abs(value) >= 0.1 else 3
     text = f"{value:.{digits}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%".replace("-", "−")
 
 
 def quantity(value: float) -> str:
@@ -21,7 +21,7 @@ def quantity(value: float) -> str:
     >>> quantity(12345.6), quantity(3.14159)
     ('12,346', '3.142')
     """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "−")
 
 
 def units(count: int, unit: str = "unit") -> str:
