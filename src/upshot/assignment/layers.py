@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from upshot.assignment.ranges import SPACE, Allocation, Ranges, merged, resize, size, take, without
+from upshot.assignment.ranges import Allocation, Ranges, divide, resize, size
 
 
 def share_out(wanted: Mapping[str, float], before: Allocation | None = None) -> dict[str, Ranges]:
@@ -26,11 +26,5 @@ def share_out(wanted: Mapping[str, float], before: Allocation | None = None) -> 
     if total > 100 + 1e-9:
         listed = ", ".join(f"{name} {share:g}%" for name, share in wanted.items())
         raise ValueError(f"the layer's shares sum to {total:g}% ({listed}): they may sum to 100% at most")
-    held = before or {}
-    kept = {name: take(held.get(name, ()), size(resize(share / 100)))[0] for name, share in wanted.items()}
-    free = without(((0, SPACE),), (piece for ranges in kept.values() for piece in ranges))
-    result: dict[str, Ranges] = {}
-    for name, share in wanted.items():
-        extra, free = take(free, size(resize(share / 100)) - size(kept[name]))
-        result[name] = merged(kept[name] + extra)
-    return result
+    sizes = {name: size(resize(share / 100)) for name, share in wanted.items()}
+    return divide(sizes, before or {})

@@ -109,7 +109,7 @@ def recut(weights: Mapping[str, float], before: Allocation | None = None) -> dic
     >>> recut({"control": 1, "treatment": 1})
     {'control': ((0, 2147483648),), 'treatment': ((2147483648, 4294967296),)}
     """
-    return _divide(shares(weights), before or {}, ((0, SPACE),))
+    return divide(shares(weights), before or {}, ((0, SPACE),))
 
 
 def resize(share: float, before: Sequence[Range] = (), space: Sequence[Range] = ((0, SPACE),)) -> Ranges:
@@ -126,10 +126,13 @@ def resize(share: float, before: Sequence[Range] = (), space: Sequence[Range] = 
     if wanted > size(space):
         room = size(space) / SPACE
         raise ValueError(f"share is {share:.4g} but only {room:.4g} is free: give less, or free some first")
-    return _divide({"in": wanted}, {"in": tuple(before)}, space)["in"]
+    return divide({"in": wanted}, {"in": tuple(before)}, space)["in"]
 
 
-def _divide(sizes: Mapping[str, int], before: Allocation, space: Sequence[Range]) -> dict[str, Ranges]:
+def divide(
+    sizes: Mapping[str, int], before: Allocation, space: Sequence[Range] = ((0, SPACE),)
+) -> dict[str, Ranges]:
+    """Give each owner so many draws of a space: it keeps what it has up to that; more comes only from what is free."""
     kept = {name: take(overlap(before.get(name, ()), space), wanted)[0] for name, wanted in sizes.items()}
     free = without(space, (piece for ranges in kept.values() for piece in ranges))
     result: dict[str, Ranges] = {}

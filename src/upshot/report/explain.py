@@ -58,12 +58,11 @@ def _proportions(control: Sample, variant: Sample, one: Comparison, alpha: float
     yield f"x_t, n_t, x_c, n_c = {x_t}, {n_t}, {x_c}, {n_c}"
     yield "p_t, p_c, pooled = x_t / n_t, x_c / n_c, (x_t + x_c) / (n_t + n_c)"
     yield "std_error = sqrt(pooled * (1 - pooled) * (1 / n_t + 1 / n_c))"
-    if "Boschloo" in one.method:
-        yield "p_value = boschloo_exact([[x_t, x_c], [n_t - x_t, n_c - x_c]], n=400).pvalue"
-        yield from _printed(one, ("effect = p_t - p_c", "lift = p_t / p_c - 1" if x_c else ""))
-        return
-    if "Fisher" in one.method:
-        yield "p_value = fisher_exact([[x_t, x_c], [n_t - x_t, n_c - x_c]]).pvalue"
+    exact = {"Boschloo": "boschloo_exact(table, n=400)", "Fisher": "fisher_exact(table)"}
+    called = next((call for name, call in exact.items() if name in one.method), None)
+    if called:
+        yield "table = [[x_t, x_c], [n_t - x_t, n_c - x_c]]"
+        yield f"p_value = {called}.pvalue"
         yield from _printed(one, ("effect = p_t - p_c", "lift = p_t / p_c - 1" if x_c else ""))
         return
     yield "p_value = 2 * norm.sf(abs(p_t - p_c) / std_error)"
