@@ -1,0 +1,74 @@
+"""What a server is told by its environment: a frozen value, read once at the start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from upshot.errors import InputError
+
+SHORTEST_KEY = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of a server.
+
+    Attributes:
+        server_key: opens everything a server may ask for, rules included; None: not set.
+        client_key: goes to browsers and phones and opens evaluated values only; None: not set.
+        allowed_origins: web origins whose pages may ask; ``*`` is any.
+        flag_set: names these flags in what evaluations report (``flagSetId``, OpenTelemetry's feature_flag.set.id).
+    """
+
+    server_key: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    allowed_origins: tuple[str, ...] = ("*",)
+    flag_set: str = "default"
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that an environment gives.
+
+    Raises:
+        InputError: a setting cannot be used; the message names it, and never shows a key.
+
+    >>> read_settings({"UPSHOT_ALLOWED_ORIGINS": "https://shop.example, https://m.shop.example"}).allowed_origins
+    ('https://shop.example', 'https://m.shop.example')
+    """
+    server_key, client_key = (_key(name, environ) for name in ("UPSHOT_SERVER_KEY", "UPSHOT_CLIENT_KEY"))
+    if server_key and server_key == client_key:
+        raise InputError(
+            "UPSHOT_CLIENT_KEY is the same as UPSHOT_SERVER_KEY: every browser would hold the server's key; "
+            "give another"
+        )
+    return Settings(
+        server_key=server_key,
+        client_key=client_key,
+        allowed_origins=_origins(environ.get("UPSHOT_ALLOWED_ORIGINS") or "*"),
+        flag_set=environ.get("UPSHOT_FLAG_SET") or "default",
+    )
+
+
+def _key(name: str, environ: Mapping[str, str]) -> str | None:
+    key = environ.get(name)
+    if not key:
+        return None
+    if len(key) < SHORTEST_KEY:
+        raise InputError(
+            f"{name} has {len(key)} characters: give at least {SHORTEST_KEY}, "
+            'such as python -c "import secrets; print(secrets.token_urlsafe(32))" makes'
+        )
+    if not all("!" <= character <= "~" for character in key):
+        raise InputError(f"{name} holds a blank or a character beyond ASCII, which no header can carry")
+    return key
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        scheme, separator, host = origin.partition("://")
+        if origin != "*" and (scheme not in ("http", "https") or not separator or not host or "/" in host):
+            raise InputError(
+                f"UPSHOT_ALLOWED_ORIGINS holds {origin!r}: write * or origins like https://shop.example, "
+                "with commas between"
+            )
+    return origins
