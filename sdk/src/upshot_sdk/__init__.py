@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upshot_sdk.bucketing import draws
+    from upshot_sdk.client import Client
     from upshot_sdk.evaluation import Evaluation
     from upshot_sdk.node import RulesetError
     from upshot_sdk.ruleset import Ruleset
 
 __version__ = "0.1.0"
-__all__ = ["Evaluation", "Ruleset", "RulesetError", "draws"]
+__all__ = ["Client", "Evaluation", "Ruleset", "RulesetError", "draws"]
 
 _HOMES = {
+    "Client": "client",
     "Evaluation": "evaluation",
     "Ruleset": "ruleset",
     "RulesetError": "node",

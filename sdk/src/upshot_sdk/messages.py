@@ -1,0 +1,138 @@
+"""Events and exposures as messages of Segment's HTTP API."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import count
+from os import urandom
+from time import time
+from typing import Any
+from uuid import UUID
+
+from upshot_sdk.bucketing import unit_text
+from upshot_sdk.evaluation import Evaluation
+
+EXPOSURE = "Experiment Viewed"
+MAX_MESSAGE = 32_768
+LIBRARY = {"name": "upshot-sdk", "version": "0.1.0"}
+
+_EXPOSED = ("experiment_id", "phase", "flag", "revision", "unit", "unit_id", "attributes")
+
+Context = Mapping[str, Any]
+Properties = Mapping[str, Any]
+
+
+class MessageError(ValueError):
+    """Something cannot be sent; the sentence names the field."""
+
+
+class Messages:
+    """Makes the messages of one client instance, numbered without a gap: a missing number is a lost message.
+
+    Attributes:
+        instance: the name of the instance, random.
+    """
+
+    def __init__(self) -> None:
+        self.instance = urandom(8).hex()
+        self._numbers = count(1)
+
+    def track(self, event: object, context: Context, properties: Properties | None) -> bytes:
+        """Something that a unit did.
+
+        Raises:
+            MessageError: the event has no name, the context no unit, or a property cannot be written as JSON.
+        """
+        if not isinstance(event, str) or not event:
+            raise MessageError(f"event is {event!r}: give the name of what happened, as text")
+        return self._message("track", context, {"event": event, "properties": dict(properties or {})})
+
+    def identify(self, context: Context, traits: Properties | None) -> bytes:
+        """That an anonymous visitor and a user are one, and what is known of them.
+
+        Raises:
+            MessageError: as `track`.
+        """
+        return self._message("identify", context, {"traits": dict(traits or {})})
+
+    def exposure(self, answer: Evaluation, context: Context) -> bytes:
+        """That a unit met an experiment.
+
+        Raises:
+            MessageError: an attribute that the experiment copies cannot be written as JSON.
+        """
+        found = answer.metadata
+        properties = {name: found[name] for name in _EXPOSED} | {"variant": answer.variant}
+        return self._message("track", context, {"event": EXPOSURE, "properties": properties}, found)
+
+    def _message(
+        self, kind: str, context: Context, content: dict[str, Any], exposed: Properties | None = None
+    ) -> bytes:
+        number = next(self._numbers)
+        if exposed is not None:
+            content["properties"] |= {"instance": self.instance, "seq": number}
+        group = _text(context.get("account"))
+        message = {
+            "type": kind,
+            "messageId": f"{self.instance}-{number}",
+            "timestamp": datetime.fromtimestamp(time(), UTC).isoformat(timespec="milliseconds"),
+            **_who(context, exposed),
+            **content,
+            "context": {
+                "library": LIBRARY,
+                "instance": self.instance,
+                "seq": number,
+                **({"groupId": group} if group else {}),
+            },
+        }
+        return _encoded(message)
+
+
+def batch(messages: tuple[bytes, ...]) -> bytes:
+    """The body that carries messages, with the time of sending by which the server corrects a wrong clock."""
+    sent = datetime.fromtimestamp(time(), UTC).isoformat(timespec="milliseconds")
+    return b'{"batch":[' + b",".join(messages) + b'],"sentAt":"' + sent.encode() + b'"}'
+
+
+def _who(context: Context, exposed: Properties | None) -> dict[str, str]:
+    """Whose message it is: both ids of a visitor who logged in, else the targeting key, else the exposed unit."""
+    named = {name: _text(context.get(name)) for name in ("userId", "anonymousId")}
+    known = {name: value for name, value in named.items() if value}
+    if known:
+        return known
+    key = _text(context.get("targetingKey"))
+    if key:
+        return {"userId": key}
+    if exposed is not None and exposed["unit_id"]:
+        return {"anonymousId": exposed["unit_id"]}
+    raise MessageError(
+        "the context has no targetingKey, userId or anonymousId: give the unit that this is about"
+    )
+
+
+def _text(value: object) -> str | None:
+    try:
+        return unit_text(value)
+    except UnicodeEncodeError:
+        return None
+
+
+def _encoded(message: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(message, separators=(",", ":"), allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MessageError(f"the properties cannot be written as JSON: {error}") from None
+    if len(text) > MAX_MESSAGE:
+        raise MessageError(f"the message has {len(text):,} bytes: the server takes {MAX_MESSAGE:,}")
+    return text.encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
