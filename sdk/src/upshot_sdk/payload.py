@@ -1,10 +1,11 @@
 """Reading a payload whole: what is shared first, then each flag after the flags that it needs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from upshot_sdk.allocation import overlapping, read_ranges, read_unit
+from upshot_sdk.fingerprint import fingerprints
 from upshot_sdk.flags import Flag, prerequisite_keys, read_flag
 from upshot_sdk.node import Node, Problem
 from upshot_sdk.rules import Claim, Holdout, Shared
@@ -22,6 +23,7 @@ class Payload:
         revision: its name. flags: those that can be used, compiled, in the payload's order.
         unusable: the others, with their problems as one text. problems: everything that is wrong.
         usable: whether the flags can be used at all; False where the payload is no ruleset of this format.
+        fingerprints: flag -> what tells its states apart.
     """
 
     revision: str = ""
@@ -29,6 +31,7 @@ class Payload:
     unusable: dict[str, str]
     problems: tuple[Problem, ...]
     usable: bool
+    fingerprints: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_payload(value: object) -> Payload:
@@ -46,7 +49,10 @@ def read_payload(value: object) -> Payload:
     flags, unusable = _flags(fields["flags"], revision, shared)
     problems = (*top.problems, *(problem for found in unusable.values() for problem in found))
     told = {key: "; ".join(map(str, found)) for key, found in unusable.items()}
-    return Payload(revision=revision, flags=flags, unusable=told, problems=problems, usable=True)
+    prints = fingerprints({name: member.value for name, member in fields.items()})
+    return Payload(
+        revision=revision, flags=flags, unusable=told, problems=problems, usable=True, fingerprints=prints
+    )
 
 
 def _envelope(fields: Mapping[str, Node]) -> bool:

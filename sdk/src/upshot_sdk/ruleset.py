@@ -31,15 +31,17 @@ class Ruleset:
     Attributes:
         revision: what the payload calls this state of the configuration.
         problems: what was wrong with a payload that was read with ``strict=False``; empty otherwise.
+        fingerprints: flag -> digest of all that its answers depend on, see `changed_since`.
     """
 
-    __slots__ = ("_flags", "_unusable", "problems", "revision")
+    __slots__ = ("_flags", "_unusable", "fingerprints", "problems", "revision")
 
     def __init__(self, read: Payload) -> None:
         self.revision = read.revision
         self.problems = read.problems
         self._flags = read.flags
         self._unusable = read.unusable
+        self.fingerprints = read.fingerprints
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any], *, strict: bool = True) -> "Ruleset":
@@ -82,6 +84,14 @@ class Ruleset:
         """boolean, string, number or object; None for a flag that is not there."""
         flag = self._flags.get(flag_key)
         return None if flag is None else flag.kind
+
+    def changed_since(self, older: "Ruleset") -> tuple[str, ...]:
+        """Keys of the flags that were added or removed, or that may answer otherwise than in an older ruleset.
+
+        A change of a segment, layer or holdout counts for every flag that has rules.
+        """
+        now, then = self.fingerprints, older.fingerprints
+        return tuple(key for key in {**then, **now} if now.get(key) != then.get(key))
 
     def evaluate(
         self,
