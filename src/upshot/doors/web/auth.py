@@ -1,0 +1,105 @@
+"""Who asks: the holder of the server's key or of the clients' key, or of a token for one event stream."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+
+from itsdangerous import BadData, URLSafeSerializer
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+
+Holder = Literal["server", "client"]
+
+TOKEN_LIFE = 900  # seconds
+RENEWAL = 300  # seconds after which who asks again gets a new token
+
+
+class Keys:
+    """The two keys of a server, held as digests and compared in constant time."""
+
+    __slots__ = ("_client", "_server", "_tokens")
+
+    def __init__(self, server: str, client: str) -> None:
+        self._server, self._client = _digest(server), _digest(client)
+        # Derived from the keys, so that all processes take each other's tokens, restarts cut no stream off for
+        # good, and a changed key ends what was handed out under the old one.
+        secret = hmac.digest(self._server, b"tokens of event streams" + self._client, "sha256")
+        self._tokens = URLSafeSerializer(
+            secret, salt="ofrep-stream", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def holder(self, key: str) -> Holder | None:
+        """Whose key it is; both comparisons are always made."""
+        given = _digest(key)
+        is_server = hmac.compare_digest(given, self._server)
+        is_client = hmac.compare_digest(given, self._client)
+        return "server" if is_server else "client" if is_client else None
+
+    def token(self, seen: str, now: float) -> str:
+        """A token that opens the event stream for at most `TOKEN_LIFE` from now.
+
+        Within one period of `RENEWAL` it stays the same, so that a client which asks again keeps its stream.
+
+        Args:
+            seen: the state of the flags that its holder knows.
+            now: seconds since 1970.
+        """
+        return str(self._tokens.dumps([seen, period(now) * RENEWAL + TOKEN_LIFE]))
+
+    def opened(self, token: str, now: float) -> "Pass | None":
+        """What a token opens; None where it is not ours or has expired."""
+        try:
+            seen, until = self._tokens.loads(token)
+        except BadData:
+            return None
+        return Pass(seen=seen, until=until) if now < until else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """An opened token: the state of the flags that its holder knew, and the second at which it expires."""
+
+    seen: str
+    until: float
+
+
+def period(now: float) -> int:
+    """The number of the renewal period; bulk answers are new in each, since they carry a new token."""
+    return int(now // RENEWAL)
+
+
+def admit(request: Request, keys: Keys, *, rules: bool = False) -> Holder:
+    """Who sends the request.
+
+    Args:
+        request: with ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``.
+        keys: the server's.
+        rules: it asks for rules, which only the server's key opens.
+
+    Raises:
+        HTTPException: 401 without a key or with a wrong one, 403 with the clients' key where rules are asked for.
+    """
+    key = _given_key(request)
+    holder = keys.holder(key) if key else None
+    if holder is None:
+        said = (
+            "this key is not known here"
+            if key
+            else "give a key: Authorization: Bearer KEY, or X-API-Key: KEY"
+        )
+        raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
+    if rules and holder != "server":
+        raise HTTPException(403, "this is the clients' key: rules are for servers only, ask for evaluations")
+    return holder
+
+
+def _given_key(request: HTTPConnection) -> str | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return request.headers.get("x-api-key")
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
