@@ -23,7 +23,7 @@ class RulesetServer:
 
     def __init__(self, payload=None, key="server-key"):
         self.key, self.batches, self.requests = key, [], []
-        self._failure, self._body, self._streams = None, None, 0
+        self._failure, self._body, self._revision, self._streams = None, None, None, 0
         self._changed = threading.Condition()
         self._http, self._thread, self._port = None, None, 0
         if payload is not None:
@@ -48,6 +48,7 @@ class RulesetServer:
         text = payload if isinstance(payload, str) else json.dumps(payload)
         with self._changed:
             self._body = text.encode()
+            self._revision = self._etag() if isinstance(payload, str) else payload["revision"]
             self._changed.notify_all()
 
     def fail(self, status=500):
@@ -100,10 +101,9 @@ class RulesetServer:
             with self._changed:
                 if self._failure or self._http is not http:
                     return
-                revision = self._etag().strip('"') if self._body is not None else None
-                if revision == sent:
+                if self._revision == sent:
                     self._changed.wait(HEARTBEAT)
-                    revision = self._etag().strip('"') if self._body is not None else None
+                revision = self._revision
             if revision == sent:
                 write(b": still here\n\n")
             else:

@@ -148,6 +148,11 @@ class Client:
         return self._freshness.error
 
     @property
+    def refused(self) -> bool:
+        """Whether they could not because the server refuses the key; it is asked again all the same."""
+        return self._freshness.refused
+
+    @property
     def flags_changed(self) -> tuple[str, ...]:
         """The keys of the flags that the newest change concerns."""
         return self._freshness.changed

@@ -28,6 +28,7 @@ class Freshness:
     Attributes:
         ruleset: the last good one; None before there is any.
         error: why the newest attempt failed; None where it did not.
+        refused: whether it failed because the server refuses the key.
         changed: keys of the flags that differ between the last two rulesets.
 
     Args:
@@ -48,6 +49,7 @@ class Freshness:
         tell: Tell,
     ) -> None:
         self.error: str | None = None
+        self.refused = False
         self.changed: tuple[str, ...] = ()
         self.tried = Event()
         self._server, self._tell = server, tell
@@ -140,7 +142,7 @@ class Freshness:
         before, fresh = self.ruleset, self._fresh
         if before is not None and before is not ruleset:
             self.changed = ruleset.changed_since(before)
-        self.ruleset, self._fresh, self.error = ruleset, True, None
+        self.ruleset, self._fresh, self.error, self.refused = ruleset, True, None, False
         if not fresh:
             self._tell("ready")
         if before is not None and before is not ruleset:
@@ -148,7 +150,7 @@ class Freshness:
 
     def _fail(self, news: str, reason: str) -> None:
         new = self._fresh or reason != self.error
-        self._fresh, self.error = False, reason
+        self._fresh, self.error, self.refused = False, reason, news == "error"
         if new:
             log.warning("Upshot: the flags cannot be refreshed: %s", reason)
             self._tell(news)
