@@ -1,4 +1,4 @@
-"""Answers that a test has decided on: they stand until its block ends, for its own thread or task."""
+"""Answers that a test has decided on: they stand until its block ends."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -18,7 +18,13 @@ class Override:
     value: Any
 
 
-overrides: ContextVar[Mapping[str, Override]] = ContextVar("upshot_overrides", default=MappingProxyType({}))
+Overrides = Mapping[str, Override]
+
+overrides: ContextVar[Overrides] = ContextVar("upshot_overrides", default=MappingProxyType({}))
+"""Those of this thread or task, and of what it calls."""
+
+everywhere: list[Overrides] = []
+"""Those of every thread of the process, the newest last."""
 
 
 def overridden(flag_key: str, default: Any) -> Evaluation | None:
@@ -28,6 +34,8 @@ def overridden(flag_key: str, default: Any) -> Evaluation | None:
         TypeError: the value is not of the default's type: a mistake of the test, and the place to hear of it.
     """
     override = overrides.get().get(flag_key)
+    if override is None and everywhere:
+        override = next((found[flag_key] for found in reversed(everywhere) if flag_key in found), None)
     if override is None:
         return None
     value, fits = given_as(override.value, default)
