@@ -38,7 +38,7 @@ class Messages:
         self.instance = urandom(8).hex()
         self._numbers = count(1)
 
-    def track(self, event: object, context: Context, properties: Properties | None) -> bytes:
+    def track(self, event: object, context: object, properties: object) -> bytes:
         """Something that a unit did.
 
         Raises:
@@ -46,15 +46,17 @@ class Messages:
         """
         if not isinstance(event, str) or not event:
             raise MessageError(f"event is {event!r}: give the name of what happened, as text")
-        return self._message("track", context, {"event": event, "properties": dict(properties or {})})
+        return self._message(
+            "track", context, {"event": event, "properties": _object("properties", properties)}
+        )
 
-    def identify(self, context: Context, traits: Properties | None) -> bytes:
+    def identify(self, context: object, traits: object) -> bytes:
         """That an anonymous visitor and a user are one, and what is known of them.
 
         Raises:
             MessageError: as `track`.
         """
-        return self._message("identify", context, {"traits": dict(traits or {})})
+        return self._message("identify", context, {"traits": _object("traits", traits)})
 
     def exposure(self, answer: Evaluation, context: Context) -> bytes:
         """That a unit met an experiment.
@@ -67,8 +69,10 @@ class Messages:
         return self._message("track", context, {"event": EXPOSURE, "properties": properties}, found)
 
     def _message(
-        self, kind: str, context: Context, content: dict[str, Any], exposed: Properties | None = None
+        self, kind: str, context: object, content: dict[str, Any], exposed: Properties | None = None
     ) -> bytes:
+        if not isinstance(context, Mapping):
+            raise MessageError(f"the context is a {type(context).__name__}: give a mapping with the unit")
         number = next(self._numbers)
         if exposed is not None:
             content["properties"] |= {"instance": self.instance, "seq": number}
@@ -109,6 +113,12 @@ def _who(context: Context, exposed: Properties | None) -> dict[str, str]:
     raise MessageError(
         "the context has no targetingKey, userId or anonymousId: give the unit that this is about"
     )
+
+
+def _object(name: str, value: object) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise MessageError(f"{name} is a {type(value).__name__}: give a mapping of names to values")
+    return dict(value or {})
 
 
 def _text(value: object) -> str | None:

@@ -102,10 +102,13 @@ class Server:
         headers = {"Authorization": self._bearer, "Accept": "text/event-stream"}
         with _told():
             connection, sock = self._send("GET", "/v1/ruleset/stream", headers, None, seconds)
-            response = connection.getresponse()
-            if response.status != 200:
-                connection.close()
-                raise TransportError(f"the stream answers {response.status}")
+            try:
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise TransportError(f"the stream answers {response.status}")
+            except BaseException:
+                sock.close()
+                raise
             return Stream(connection, response, sock)
 
     def _exchange(
@@ -114,13 +117,13 @@ class Server:
         with _told():
             connection, _ = self._send(method, path, {**headers, "Connection": "close"}, body, seconds)
             try:
-                response = connection.getresponse()
-                return Answer(
-                    status=response.status,
-                    body=_whole(response),
-                    etag=response.headers.get("ETag"),
-                    retry_after=_retry_after(response.headers.get("Retry-After")),
-                )
+                with connection.getresponse() as response:
+                    return Answer(
+                        status=response.status,
+                        body=_whole(response),
+                        etag=response.headers.get("ETag"),
+                        retry_after=_retry_after(response.headers.get("Retry-After")),
+                    )
             finally:
                 connection.close()
 
