@@ -1,6 +1,7 @@
 """YAML as people expect it: ``on`` and ``off`` are words, and a key given twice is a mistake."""
 
 import re
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -9,11 +10,15 @@ from upshot.errors import PlanError
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with the booleans of YAML 1.2 (variants are often called on and off) and no twin keys."""
+    """SafeLoader with the booleans of YAML 1.2 (variants are often called on and off) and no twin keys.
+
+    Days and times stay the text that was written: the types of the model read them, conditions compare them.
+    """
 
 
+_READ_ELSEWHERE = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _READ_ELSEWHERE]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -25,6 +30,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[object] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, f"{key} is no name", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
         seen.add(key)
@@ -42,6 +49,8 @@ def read_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         raise PlanError([f"{line}{error.problem or error.context}: mend the YAML there"], where) from error
+    except RecursionError:
+        raise PlanError(["this is nested too deep to be read: write it flatter"], where) from None
     except yaml.YAMLError as error:
         raise PlanError([f"this is not YAML ({error}): mend it"], where) from error
 

@@ -6,7 +6,9 @@ A flag's *shares* are percentages here; `assignment` turns them into ranges of d
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, MinLen
 
 FlagType = Literal["boolean", "string", "number", "object"]
 FlagValue = bool | str | int | float | Mapping[str, object] | list[object]
@@ -14,13 +16,22 @@ Condition = Mapping[str, object]
 
 TARGETING_KEY = "targetingKey"
 
+Name = Annotated[str, MinLen(1)]
+Percentage = Annotated[float, Ge(0), Le(100)]
+Weight = Annotated[float, Ge(0)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """From ``at`` on, ``percentage`` of the eligible units get the rollout's variant."""
+    """From ``at`` on, ``percentage`` of the eligible units get the rollout's variant.
+
+    Attributes:
+        at: when the step is taken, with its offset from UTC.
+        percentage: share of eligible units from then on, 0 to 100.
+    """
 
     at: datetime
-    percentage: float
+    percentage: Percentage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +47,10 @@ class Rollout:
     """
 
     variant: str | None = None
-    split: Mapping[str, float] = field(default_factory=dict)
-    percentage: float = 100.0
+    split: Mapping[str, Weight] = field(default_factory=dict)
+    percentage: Percentage = 100.0
     schedule: tuple[Step, ...] = ()
-    unit: str = TARGETING_KEY
+    unit: Name = TARGETING_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +58,24 @@ class Trial:
     """The experiment that a rule runs: which units are enrolled and how they are split.
 
     Attributes:
-        id: the experiment (``EXP-2026-001``). phase: a stretch with one allocation and one salt, from 1.
-        traffic: percentage of eligible units enrolled. split: variant -> weight.
+        id: the experiment (``EXP-2026-001``).
+        split: variant -> weight.
+        phase: a stretch with one allocation and one salt, from 1; raising it draws afresh.
+        traffic: percentage of eligible units enrolled, 0 to 100.
+        unit: the context attribute that is drawn on.
         layer, layer_share: the layer that it shares with others and the percentage of it that it owns.
-        holdout: units kept out of it. attributes: context attributes copied into exposures.
+        holdout: the holdout whose units are kept out of it.
+        attributes: context attributes copied into exposures.
         salt: imported from another system to keep its assignments; None: drawn at random when applied.
     """
 
-    id: str
-    split: Mapping[str, float]
-    phase: int = 1
-    traffic: float = 100.0
-    unit: str = TARGETING_KEY
+    id: Name
+    split: Mapping[str, Weight]
+    phase: Annotated[int, Ge(1)] = 1
+    traffic: Percentage = 100.0
+    unit: Name = TARGETING_KEY
     layer: str | None = None
-    layer_share: float = 100.0
+    layer_share: Percentage = 100.0
     holdout: str | None = None
     attributes: tuple[str, ...] = ()
     salt: str | None = None
@@ -71,12 +86,16 @@ class Rule:
     """The first rule that applies decides. Exactly one of variant, rollout and experiment.
 
     Attributes:
-        id: unique within its flag. when: a condition over the context, None: everybody.
+        id: unique within its flag; draws are remembered by it.
+        when: a condition over the context, None: everybody.
         segments: names of segments of which a unit must be in one.
+        variant: what all whom the rule is met by get.
+        rollout: a share of them gets a variant.
+        experiment: they are enrolled and split.
         starts, until: the rule is in force from and before these times.
     """
 
-    id: str
+    id: Name
     when: Condition | None = None
     segments: tuple[str, ...] = ()
     variant: str | None = None
@@ -88,7 +107,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prerequisite:
-    """The flag is served only where another flag gives one of these variants."""
+    """The flag is served only where another flag gives one of these variants.
+
+    Attributes:
+        flag: the other flag.
+        variants: those of its variants that will do.
+    """
 
     flag: str
     variants: tuple[str, ...]
@@ -104,8 +128,8 @@ class Monitoring:
         auto_kill: whether a breach turns the flag off by itself.
     """
 
-    error_threshold: float | None = None
-    latency_threshold: float | None = None
+    error_threshold: Annotated[float, Ge(0), Le(1)] | None = None
+    latency_threshold: Annotated[float, Gt(0)] | None = None
     auto_kill: bool = False
 
 
@@ -114,11 +138,15 @@ class Flag:
     """A flag: a value that differs by unit, decided by ordered rules.
 
     Attributes:
-        key: its name in code. type, variants: what it can be. default: the variant where no rule applies;
-            None: the caller's default. enabled: False is the kill switch, the caller's default for all.
-        rules: the first that applies decides. overrides: unit id -> variant, for QA; sends no exposure.
+        key: its name in code.
+        type: boolean, string, number or object.
+        variants: name -> value of that type.
+        default: the variant where no rule applies; None: the caller's default.
+        enabled: False is the kill switch, the caller's default for all.
+        rules: the first that applies decides.
+        overrides: unit id -> variant, for QA; sends no exposure.
         prerequisites: all must hold, else the default variant is served.
-        description, owner, expires: who asked for it and when it should be gone.
+        description, owner, expires: what it is for, who asked for it and when it should be gone.
         monitoring: limits that watch its rollout.
     """
 
@@ -138,7 +166,13 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A named condition over a context."""
+    """A named condition over a context.
+
+    Attributes:
+        name: what rules call it.
+        when: the condition.
+        description: who is in it, in words.
+    """
 
     name: str
     when: Condition
@@ -147,20 +181,33 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Units that experiments divide among themselves, so that none is in two of them."""
+    """Units that experiments divide among themselves, so that none is in two of them.
+
+    Attributes:
+        name: what experiments call it.
+        unit: the context attribute that is drawn on; its experiments draw on the same.
+        description: what it is for, in words.
+    """
 
     name: str
-    unit: str = TARGETING_KEY
+    unit: Name = TARGETING_KEY
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
-    """A percentage of units that is kept out of the experiments that name it."""
+    """A percentage of units that is kept out of the experiments that name it.
+
+    Attributes:
+        name: what experiments call it.
+        percentage: share of units kept out, 0 to 100.
+        unit: the context attribute that is drawn on.
+        description: what it is for, in words.
+    """
 
     name: str
-    percentage: float
-    unit: str = TARGETING_KEY
+    percentage: Percentage
+    unit: Name = TARGETING_KEY
     description: str = ""
 
 
