@@ -1,5 +1,8 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, pairwise
+
+import pytest
 
 from upshot.assignment.ledger import Ledger
 from upshot.assignment.payload import compile_flags
@@ -99,3 +102,36 @@ def test_layer_holdout_and_attributes_reach_the_payload():
     assert size(payload["holdouts"]["all"]["ranges"]) == round(SPACE * 0.05)
     again, unchanged = compile_flags(flag_with(rule), ledger, salts())
     assert (again, unchanged) == (payload, ledger)
+
+
+def test_what_returns_has_its_draws_again():
+    first, ledger = compile_flags(flag_with(trial(traffic=10)), Ledger(), salts())
+    _, without = compile_flags(flag_with(), ledger, salts())
+    again, _ = compile_flags(flag_with(trial(traffic=10)), without, salts())
+    assert experiment_of(again) == experiment_of(first)
+
+
+def test_a_renamed_rule_keeps_the_draws_of_its_experiment_and_another_experiment_has_its_own():
+    first, ledger = compile_flags(flag_with(trial()), Ledger(), salts())
+    renamed = replace(trial(), id="other")
+    second, _ = compile_flags(flag_with(renamed), ledger, salts())
+    assert experiment_of(second) == experiment_of(first)
+    numbers = count(100)
+    next_one = replace(trial(), experiment=replace(trial().experiment, id="EXP-2"))
+    third, _ = compile_flags(flag_with(next_one), ledger, lambda: f"salt-{next(numbers)}")
+    assert experiment_of(third)["salt"] != experiment_of(first)["salt"]
+
+
+def test_a_flag_may_be_called_as_the_ledger_calls_other_things():
+    ramp = Rule(id="all", rollout=Rollout(variant="treatment"))
+    flags = flag_with(trial(holdout="all"))
+    called = replace(flags.flags["checkout"], key="holdout", rules=(ramp,))
+    payload, _ = compile_flags(replace(flags, flags={**flags.flags, "holdout": called}), Ledger(), salts())
+    assert payload["flags"]["holdout"]["rules"][0]["rollout"]["salt"] != payload["holdouts"]["all"]["salt"]
+
+
+def test_one_experiment_in_two_rules_is_refused():
+    with pytest.raises(
+        ValueError, match=r"EXP-1 is in flag checkout, rule exp and in flag checkout, rule again"
+    ):
+        compile_flags(flag_with(trial(), replace(trial(), id="again")), Ledger(), salts())

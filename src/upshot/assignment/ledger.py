@@ -1,7 +1,8 @@
 """The ledger: which salts and ranges have been given out, so that re-applying moves nobody it need not.
 
 Shares live in files that people edit; the draws behind them must survive edits. The ledger remembers them by
-a path such as ``checkout/exp/phase-1``; it is a value: applying a change gives the next one.
+a path such as ``experiment/EXP-1/phase-1``; it is a value: applying a change gives the next one. What is removed
+stays in it: an experiment that returns would else give people another variant within one phase.
 """
 
 from collections.abc import Mapping

@@ -40,6 +40,15 @@ class _Draws:
         self.splits[path] = recut(weights, self.before.splits.get(path))
         return self.splits[path]
 
+    def ledger(self, layers: Mapping[str, Allocation]) -> Ledger:
+        """The next ledger. It forgets nothing but places in layers, so what returns has its draws again."""
+        return Ledger(
+            salts={**self.before.salts, **self.salts},
+            traffic={**self.before.traffic, **self.traffic},
+            splits={**self.before.splits, **self.splits},
+            layers=layers,
+        )
+
 
 def compile_flags(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Json, Ledger]:
     """The payload (without its revision) of a set of flags, and the ledger after it.
@@ -50,8 +59,10 @@ def compile_flags(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Js
         new_salt: gives a random salt for what has none yet.
 
     Raises:
-        ValueError: shares of a layer do not fit into it, or weights cannot be divided.
+        ValueError: shares of a layer do not fit into it, weights cannot be divided, or one experiment is in
+            two rules.
     """
+    _each_once(flags)
     draws = _Draws(ledger, new_salt)
     owned = {
         name: share_out(_layer_shares(flags, name), ledger.layers.get(name)) for name in sorted(flags.layers)
@@ -64,7 +75,22 @@ def compile_flags(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Js
         "holdouts": {name: _holdout(holdout, draws) for name, holdout in flags.holdouts.items()},
         "flags": {key: _flag(flag, draws, owned) for key, flag in flags.flags.items()},
     }
-    return payload, Ledger(salts=draws.salts, traffic=draws.traffic, splits=draws.splits, layers=owned)
+    return payload, draws.ledger(owned)
+
+
+def _each_once(flags: FlagSet) -> None:
+    """An experiment is a question asked in one place; its draws are remembered by its id."""
+    places: dict[str, str] = {}
+    for key, flag in flags.flags.items():
+        for rule in flag.rules:
+            if rule.experiment is None:
+                continue
+            place, name = f"flag {key}, rule {rule.id}", rule.experiment.id
+            if name in places:
+                raise ValueError(
+                    f"experiment {name} is in {places[name]} and in {place}: give one another id"
+                )
+            places[name] = place
 
 
 def _layer_shares(flags: FlagSet, layer: str) -> dict[str, float]:
@@ -108,11 +134,10 @@ def _with_overrides(flag: Flag) -> tuple[Rule, ...]:
 
 
 def _rules(key: str, rule: Rule, draws: _Draws, owned: Mapping[str, Allocation]) -> list[Json]:
-    path = f"{key}/{rule.id}"
     if rule.rollout:
-        return _rollout(path, rule, rule.rollout, draws)
+        return _rollout(f"rollout/{key}/{rule.id}", rule, rule.rollout, draws)
     if rule.experiment:
-        return [_head(rule) | {"experiment": _experiment(path, rule.experiment, draws, owned)}]
+        return [_head(rule) | {"experiment": _experiment(rule.experiment, draws, owned)}]
     return [_head(rule) | {"variant": rule.variant}]
 
 
@@ -165,8 +190,8 @@ def _step(
     return _head(replace(rule, starts=starts, until=until)) | {"rollout": rollout}
 
 
-def _experiment(path: str, trial: Trial, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
-    place = f"{path}/phase-{trial.phase}"
+def _experiment(trial: Trial, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
+    place = f"experiment/{trial.id}/phase-{trial.phase}"
     result: Json = {
         "id": trial.id,
         "phase": trial.phase,
