@@ -77,9 +77,12 @@ class Delivery:
         self._stop_sending.set()
         self._wake.set()
         self._sender.join(max(self._deadline - monotonic(), 0.0))
-        if self._disk is not None and not self._sender.is_alive():
+        empty = self._empty
+        if (
+            self._disk is not None
+        ):  # a request that still hangs may arrive twice: the server knows messages by their id
             self._disk.close()
-        return self._empty
+        return empty
 
     def abandon(self) -> None:
         """In a child that was forked: what waits is the parent's, and so are its threads."""
@@ -123,7 +126,8 @@ class Delivery:
                 self._disk.adopt()
                 adopted = monotonic()
             pause = self._send_all()
-        self._send_all()
+        if monotonic() < self._deadline:
+            self._send_all()
 
     def _send_all(self) -> float:
         """Send segment after segment, until none is left or one fails; seconds until the next attempt."""

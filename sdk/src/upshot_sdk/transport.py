@@ -104,12 +104,14 @@ class Server:
             connection, sock = self._send("GET", "/v1/ruleset/stream", headers, None, seconds)
             try:
                 response = connection.getresponse()
-                if response.status != 200:
-                    raise TransportError(f"the stream answers {response.status}")
             except BaseException:
-                sock.close()
+                connection.close()
                 raise
-            return Stream(connection, response, sock)
+            if response.status == 200:
+                return Stream(connection, response, sock)
+            response.close()
+            connection.close()
+        raise TransportError(f"the stream answers {response.status}")
 
     def _exchange(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None, seconds: float

@@ -89,11 +89,10 @@ def faulty(behave, context=None):
     over = threading.Event()
 
     def answer(plain):
-        with plain, suppress(OSError):
-            with plain if context is None else context.wrap_socket(plain, server_side=True) as connection:
-                connection.recv(65_536)
-                behave(connection)
-                connection.shutdown(socket.SHUT_WR)
+        with plain, suppress(OSError), wrapped(plain, context) as connection:
+            connection.recv(65_536)
+            behave(connection)
+            connection.shutdown(socket.SHUT_WR)
 
     def accept():
         while not over.is_set():
@@ -107,6 +106,10 @@ def faulty(behave, context=None):
     over.set()
     thread.join()
     listener.close()
+
+
+def wrapped(plain, context):
+    return plain if context is None else context.wrap_socket(plain, server_side=True)
 
 
 def refused():
