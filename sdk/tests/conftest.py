@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
@@ -176,15 +176,30 @@ def _handler(server):
     return Handler
 
 
-@pytest.fixture
-def serve():
-    """Start a `RulesetServer` with a payload; all are stopped at the end."""
+@contextmanager
+def _servers():
     started = []
 
     def start(payload=None, key="server-key"):
         started.append(RulesetServer(payload, key))
         return started[-1]
 
-    yield start
-    for server in started:
-        server.stop()
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.stop()
+
+
+@pytest.fixture
+def serve():
+    """Start a `RulesetServer` with a payload; all are stopped at the end."""
+    with _servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def ruleset_server():
+    """`serve` for a whole module."""
+    with _servers() as start:
+        yield start
