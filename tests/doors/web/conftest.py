@@ -125,6 +125,23 @@ class Running:
         assert not self._thread.is_alive()
         return time.monotonic() - began
 
+    def forgot_all_requests(self):
+        """Whether no request is being answered, soon."""
+        wait_until(lambda: not self._server.server_state.tasks)
+        return True
+
+    def answers_soon(self, client, key, **expected):
+        """Whether a flag soon gives an answer with these members."""
+
+        def given():
+            body = client.post(
+                f"/ofrep/v1/evaluate/flags/{key}", json={"context": {"targetingKey": "user-1"}}
+            ).json()
+            return expected.items() <= body.items()
+
+        wait_until(given, patience=3.0)
+        return True
+
     def client(self, headers=AS_SERVER, **options):
         return httpx.Client(base_url=self.url, headers=headers, timeout=10, trust_env=False, **options)
 

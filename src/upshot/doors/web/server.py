@@ -42,7 +42,7 @@ def server_of(app: Starlette) -> uvicorn.Server:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,  # addresses of event streams hold a token
+        access_log=False,
         server_header=False,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_GRACE,
@@ -76,6 +76,7 @@ class _Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False  # whatever logging is set to: addresses of event streams hold a token
         self._head_size: int | None = 0  # None: the head has come
         self._deadline: asyncio.TimerHandle | None = None
 
