@@ -102,6 +102,7 @@ def changed(kind, name, **fields):
 
 
 QA = Rule(id="qa", when=CANADA, variant="treatment")
+OTHER = Flag(key="x", type="string", variants={})
 SECOND = Rule(id="second", experiment=Trial(id="EXP-2", split={"control": 1, "treatment": 1}))
 
 TABLE = [
@@ -166,7 +167,7 @@ TABLE = [
     ("an expiry", of(replace(FLAG, expires=date(2027, 1, 1))), "safe", "expires changed"),
     ("limits", of(replace(FLAG, monitoring=Monitoring(error_threshold=0.01))), "safe", "monitoring changed"),
     ("its flag removed", replace(BEFORE, flags={"release": RELEASE}), "safe", "EXP-1 stops"),
-    ("another flag", replace(BEFORE, flags={**BEFORE.flags, "x": replace(FLAG, key="x", rules=())}), "safe", "x is new"),
+    ("another flag", replace(BEFORE, flags={**BEFORE.flags, "x": OTHER}), "safe", "flag x is new"),
     ("another experiment", rules(RAMP, EXP, SECOND), "safe", "rule second: it is new"),
     # the flag that it needs
     ("more of the release", opening(percentage=50), "safe", "from 10% to 50%"),
@@ -260,10 +261,11 @@ def test_an_experiment_stays_in_its_flag():
     moved = replace(BEFORE, flags={**BEFORE.flags, "checkout": replace(FLAG, rules=(RAMP,)),
                                    "cart": replace(FLAG, key="cart")})  # fmt: skip
     blocked = [edit for edit in classify(BEFORE, moved) if edit.kind == "blocked"]
-    assert [edit.sentence for edit in blocked] == [
+    sentence = (
         "flag checkout, rule exp: EXP-1 moves to flag cart, which asks another question: "
         "keep it in flag checkout, or give the experiment in cart a new id"
-    ]
+    )
+    assert [edit.sentence for edit in blocked] == [sentence]
 
 
 def test_what_an_experiment_takes_is_lost_to_the_ones_below():

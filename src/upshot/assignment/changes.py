@@ -64,6 +64,18 @@ def changed_fields(table: Iterable[str], before: object, after: object) -> Itera
     return (name for name in table if differ(getattr(before, name), getattr(after, name)))
 
 
+def same_shares(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Whether two splits give each variant the same share; a variant of weight 0 is none.
+
+    >>> same_shares({"control": 1, "treatment": 1}, {"control": 50, "treatment": 50, "other": 0})
+    True
+    """
+    old, new = (shares(weights) if any(weights.values()) else {} for weights in (before, after))
+    return {name: size for name, size in old.items() if size} == {
+        name: size for name, size in new.items() if size
+    }
+
+
 def _judged(table: Mapping[str, Judge], before: object, after: object) -> Iterator[Change]:
     found = (table[name](before, after) for name in changed_fields(table, before, after))
     return (change for change in found if change is not None)
@@ -159,7 +171,7 @@ def _rollout_unit(before: Rollout, after: Rollout) -> Change:
 
 
 def _trial_split(before: Trial, after: Trial) -> Change:
-    if _sizes(before.split) == _sizes(after.split):
+    if same_shares(before.split, after.split):
         return Change(what="split is written in other numbers", why="which are the same shares")
     what = f"split goes from {_split(before.split)} to {_split(after.split)}"
     why = "which would mix two allocations in one phase"
@@ -212,10 +224,6 @@ def _salt(before: Trial, after: Trial) -> Change:
 
 
 # Words
-
-
-def _sizes(weights: Mapping[str, float]) -> Mapping[str, int]:
-    return {name: size for name, size in shares(weights).items() if size}
 
 
 def _split(weights: Mapping[str, float]) -> str:
