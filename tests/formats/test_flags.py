@@ -132,7 +132,6 @@ def test_a_set_may_be_spread_over_files_but_each_thing_is_in_one():
         ("? [a]\n: b", "line 1: ['a'] is no name: mend the YAML there"),
         ("[" * 5000, "this is nested too deep to be read: write it flatter"),
         ("flags: {a b: {}}", "flags.a b: a name is letters, digits and _ . : - without spaces"),
-        ("flags: {layer: {}}", "flags.layer: this name is taken: call the flag something else"),
         ("flags: {a: 5}", "flags.a: 5 is not a flag, such as {enabled: true, percentage: 10}"),
     ],
 )
@@ -184,7 +183,7 @@ def test_what_is_no_file_of_flags_is_told(text, told):
         ("rules: [{id: r, variant: on, rollout: {variant: on}}]", (".rules[r]: a rule has exactly one of variant,"
          " rollout and experiment: here is variant and rollout")),
         ("rules: [{id: r, variant: on}, {id: r, variant: on}]", ".rules[r]: 2 rules have this id: give each its own"),
-        ("rules: [{id: a/b, variant: on}]", ".rules[a/b].id: an id is letters, digits and _ . : - without spaces"),
+        ("rules: [{id: a/b, variant: on}]", ".rules[a/b].id: a name is letters, digits and _ . : - without spaces"),
         ("rules: [{id: r, rollout: {}}]", (".rules[r].rollout: a rollout has either a variant or a split: give one of"
          " them")),
         ("rules: [{id: r, rollout: {split: {on: -1}}}]", (".rules[r].rollout.split.on: -1 is not a weight of 0 or"
@@ -350,7 +349,7 @@ def flags(draw, key):
 def flag_sets(draw):
     keys = draw(st.lists(names, unique=True, max_size=3))
     return FlagSet(
-        flags={key: draw(flags(key)) for key in keys if key not in ("layer", "holdout")},
+        flags={key: draw(flags(key)) for key in keys},
         segments={"early": Segment(name="early", when=draw(conditions), description=draw(texts))},
         layers={"page": Layer(name="page", unit="account")} if draw(st.booleans()) else {},
         holdouts={"all": Holdout(name="all", percentage=draw(shares))} if draw(st.booleans()) else {},

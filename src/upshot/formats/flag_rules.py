@@ -15,8 +15,7 @@ from upshot.formats.flag_findings import Finding
 from upshot.model.flag import Flag, FlagSet, Rollout, Rule, Trial
 
 _NAME = re.compile(r"\w[\w.:-]*")
-RESERVED = ("layer", "holdout")
-"""No keys of flags: the ledger calls the draws of layers and holdouts so."""
+NAMED = "a name is letters, digits and _ . : - without spaces"
 
 
 def flag_findings(flags: FlagSet) -> Iterator[Finding]:
@@ -62,12 +61,7 @@ def _names(flags: FlagSet) -> Iterator[Finding]:
     ]
     for section, name in named:
         if not _NAME.fullmatch(name):
-            message = "a name is letters, digits and _ . : - without spaces"
-            yield Finding(section=section, name=name, message=message)
-        elif section == "flags" and name in RESERVED:
-            yield Finding(
-                section=section, name=name, message="this name is taken: call the flag something else"
-            )
+            yield Finding(section=section, name=name, message=NAMED)
 
 
 Found = Iterator[tuple[str, str]]
@@ -96,7 +90,7 @@ def _rule(rule: Rule, flags: FlagSet) -> Found:
         given = " and ".join(forms) or "none"
         yield "", f"a rule has exactly one of variant, rollout and experiment: here is {given}"
     if not _NAME.fullmatch(rule.id):
-        yield ".id", "an id is letters, digits and _ . : - without spaces"
+        yield ".id", NAMED
     for name in rule.segments:
         if name not in flags.segments:
             yield ".segments", f"there is no segment {name}: {_known(flags.segments.keys())}"
@@ -130,6 +124,8 @@ def _weights(split: Mapping[str, float]) -> Found:
 
 
 def _trial(trial: Trial, flags: FlagSet) -> Found:
+    if not _NAME.fullmatch(trial.id):
+        yield ".id", NAMED
     yield from _weights(trial.split)
     if len(trial.split) < 2:
         yield ".split", "an experiment compares: give at least two variants"

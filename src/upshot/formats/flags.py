@@ -4,7 +4,7 @@ A file has the sections ``flags``, ``segments``, ``layers`` and ``holdouts``, ea
 a set may be spread over files as people like. `docs/flags.md` shows the format.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -48,15 +48,15 @@ def read_flag_files(texts: Mapping[str, str]) -> FlagFiles:
     Args:
         texts: name of the file -> its text.
     """
+    plain: dict[str, object] = {}
     problems: list[str] = []
-    raw: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
-    files: dict[str, str] = {}
     for file, text in texts.items():
-        problems += _sorted_in(file, text, raw, files)
-    flags, findings = _flag_set(raw)
-    short = frozenset(key for key, flag in raw["flags"].items() if is_short(flag))
-    sources = Sources(files=files, short=short)
-    return FlagFiles(flags=flags, problems=(*problems, *sources.told(findings)), sources=sources)
+        try:
+            plain[file] = read_yaml(text, file)
+        except PlanError as error:
+            problems += [f"{file}: {problem}" for problem in error.problems]
+    read = _read(plain)
+    return replace(read, problems=(*problems, *read.problems))
 
 
 def flags_from_yaml(text: str, where: str = "flags") -> FlagSet:
@@ -65,33 +65,46 @@ def flags_from_yaml(text: str, where: str = "flags") -> FlagSet:
     Raises:
         PlanError: everything that is wrong in it, at once.
     """
-    read = read_flag_files({"": text})
+    return flags_from_mapping(read_yaml(text, where), where)
+
+
+def flags_from_mapping(plain: object, where: str = "flags") -> FlagSet:
+    """The set of flags that plain values describe; raises as `flags_from_yaml`."""
+    read = _read({"": plain})
     if read.problems:
-        raise PlanError([problem.removeprefix(": ") for problem in read.problems], where)
+        raise PlanError(read.problems, where)
     return read.flags
 
 
-def _sorted_in(file: str, text: str, raw: dict[str, dict[str, object]], files: dict[str, str]) -> list[str]:
-    """Put what a file holds into its sections; what cannot be put anywhere is returned as problems."""
-    try:
-        sections = read_yaml(text, file)
-    except PlanError as error:
-        return [f"{file}: {problem}" for problem in error.problems]
-    if not isinstance(sections, Mapping | None):
-        return [f"{file}: {shown(sections)} is no file of flags: begin with flags: and the key of a flag"]
+def _read(plain: Mapping[str, object]) -> FlagFiles:
     problems: list[str] = []
+    raw: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
+    files: dict[str, str] = {}
+    for file, sections in plain.items():
+        head = f"{file}: " if file else ""
+        problems += [head + problem for problem in _sorted_in(file, sections, raw, files)]
+    flags, findings = _flag_set(raw)
+    short = frozenset(key for key, flag in raw["flags"].items() if is_short(flag))
+    sources = Sources(files=files, short=short)
+    return FlagFiles(flags=flags, problems=(*problems, *sources.told(findings)), sources=sources)
+
+
+def _sorted_in(
+    file: str, sections: object, raw: dict[str, dict[str, object]], files: dict[str, str]
+) -> Iterator[str]:
+    """Put what a file holds into its sections; what cannot be put anywhere is told."""
+    if not isinstance(sections, Mapping | None):
+        yield f"{shown(sections)} is no file of flags: begin with flags: and the key of a flag"
+        return
     for section, things in (sections or {}).items():
         if section not in SECTIONS:
             close = get_close_matches(str(section), SECTIONS, n=1)
             mend = f"did you mean {close[0]}?" if close else f"the sections are {', '.join(SECTIONS)}"
-            problems.append(f"{file}: there is no section {section}: {mend}")
+            yield f"there is no section {section}: {mend}"
         elif not isinstance(things, Mapping | None):
-            problems.append(
-                f"{file}: {section}: {shown(things)} is not a mapping: give each its name and fields"
-            )
+            yield f"{section}: {shown(things)} is not a mapping: give each its name and fields"
         else:
-            problems += _named_in(file, section, things or {}, raw, files)
-    return problems
+            yield from _named_in(file, section, things or {}, raw, files)
 
 
 def _named_in(
@@ -100,18 +113,16 @@ def _named_in(
     things: Mapping[object, object],
     raw: dict[str, dict[str, object]],
     files: dict[str, str],
-) -> list[str]:
-    problems = []
+) -> Iterator[str]:
     for name, thing in things.items():
         place = f"{section}.{name}"
         if not isinstance(name, str):
-            problems.append(f"{file}: {section}: the name {shown(name)} is not text: quote it")
+            yield f"{section}: the name {shown(name)} is not text: quote it"
         elif place in files:
-            problems.append(f"{file}: {place}: it is in {files[place]} too: keep one of them")
+            yield f"{place}: it is in {files[place]} too: keep one of them"
         else:
             raw[section][name] = thing
             files[place] = file
-    return problems
 
 
 def _flag_set(raw: Mapping[str, Mapping[str, object]]) -> tuple[FlagSet, list[Finding]]:

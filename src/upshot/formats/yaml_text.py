@@ -13,6 +13,7 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with the booleans of YAML 1.2 (variants are often called on and off) and no twin keys.
 
     Days and times stay the text that was written: the types of the model read them, conditions compare them.
+    Not the quicker loader in C: it ends the process where text is nested too deep.
     """
 
 
@@ -22,7 +23,7 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
 )
 
 
@@ -51,10 +52,28 @@ def read_yaml(text: str, where: str) -> Any:
         raise PlanError([f"{line}{error.problem or error.context}: mend the YAML there"], where) from error
     except RecursionError:
         raise PlanError(["this is nested too deep to be read: write it flatter"], where) from None
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        KeyError,
+        AttributeError,
+    ) as error:  # a tag that its text does not fit
         raise PlanError([f"this is not YAML ({error}): mend it"], where) from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that writes every text so that it reads back the same."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Rare line ends are only kept between double quotes, where they are escaped."""
+    style = '"' if any(end in text for end in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def write_yaml(value: object) -> str:
     """YAML text in the order of the keys."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -5,16 +5,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from upshot.assignment.ledger import Ledger
 from upshot.assignment.payload import NewSalt, compile_flags
 from upshot.errors import InputError, PlanError
 from upshot.model.flag import FlagSet
+from upshot.store.flag_store import FlagStore, Stored
 from upshot_sdk import Ruleset
+
+__all__ = ["FlagStore", "Flags", "Published", "Stored", "publish"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,43 +30,6 @@ class Published:
     revision: str
     body: bytes
     ruleset: Ruleset
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What a store holds.
-
-    Attributes:
-        flags: what people wrote, as far as it can be read. problems: what cannot, one sentence each with its place.
-        ledger: the draws given out so far. applied: the flags that they were given out for; None before the first.
-        sources: where each thing is written, such as ``flags.checkout`` -> ``checkout.yaml``.
-    """
-
-    flags: FlagSet
-    ledger: Ledger = field(default_factory=Ledger)
-    applied: FlagSet | None = None
-    problems: tuple[str, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-
-class FlagStore(Protocol):
-    """Where flags are kept: YAML files now, a control store later."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it, such as its directory."""
-
-    def version(self) -> Hashable:
-        """Changes when something was edited; cheap enough to ask each second."""
-
-    def read(self) -> Stored:
-        """Everything, mistakes included. Raises InputError only where nothing can be read."""
-
-    def write(self, ledger: Ledger, applied: FlagSet) -> None:
-        """Keep the draws and what they were given out for: all of it or nothing."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Nobody else reads to write meanwhile, so that two servers never draw two salts for one rule."""
 
 
 def publish(store: FlagStore, new_salt: NewSalt) -> Published:
