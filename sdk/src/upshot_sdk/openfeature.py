@@ -6,6 +6,7 @@ api.get_client().get_boolean_value("new-checkout", False, EvaluationContext(targ
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, TypeVar
 
 from openfeature.evaluation_context import EvaluationContext
@@ -173,21 +174,19 @@ class Known(Mapping[str, Scalar]):
     """Flag metadata: the scalars that are known of an answer, read only, and the answer itself for our hook.
 
     ``contextId``, ``flagSetId`` and ``version`` are what telemetry looks for; the others are named as in
-    `Evaluation.metadata`.
+    `Evaluation.metadata`. They are put together when somebody looks: most callers only want the value.
     """
 
-    __slots__ = ("_scalars", "answer", "context")
-
     def __init__(self, answer: Evaluation, context: Mapping[str, Any], named: Mapping[str, str]) -> None:
-        self.answer, self.context = answer, context
-        self._scalars: dict[str, Scalar] = {
-            **{name: value for name, value in answer.metadata.items() if isinstance(value, Scalar)},
-            **named,
-            "version": answer.metadata["revision"],
-        }
-        unit_id = context.get("targetingKey")
-        if isinstance(unit_id, str):
-            self._scalars["contextId"] = unit_id
+        self.answer, self.context, self._named = answer, context, named
+
+    @cached_property
+    def _scalars(self) -> Mapping[str, Scalar]:
+        known = self.answer.metadata
+        flat = {name: value for name, value in known.items() if isinstance(value, Scalar)}
+        unit_id = self.context.get("targetingKey")
+        named = {"contextId": unit_id, **self._named} if isinstance(unit_id, str) else self._named
+        return {**flat, **named, "version": known["revision"]}
 
     def __getitem__(self, name: str) -> Scalar:
         return self._scalars[name]
