@@ -80,3 +80,18 @@ def test_a_missing_column_is_named_with_what_was_meant(fields, what):
 
 def test_far_from_every_name_the_columns_are_listed():
     assert missing_column("unit", "zzz", ["a", "b"]) == "unit: there is no column 'zzz'; the columns are a, b"
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_file_that_was_read_as_one_column_is_told_its_separator(mark):
+    sentence = missing_column("unit", "user", [f"user{mark}variant{mark}bought"])
+    assert f"its separator seems to be {mark!r} (--sep)" in sentence
+    assert "separator" not in missing_column("unit", "user", ["visitor"])
+
+
+def test_numbers_are_no_times():
+    question = Question(
+        variant="variant", control="a", time="money", metrics=(Metric(name="m", column="money"),)
+    )
+    with pytest.raises(DataError, match="time: the column 'money' holds numbers, not times"):
+        check_names(TABLE, question)

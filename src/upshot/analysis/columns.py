@@ -60,11 +60,22 @@ def check_names(table: ir.Table, question: Question) -> None:
     for what, name in wanted:
         if name is not None and name not in table.columns:
             raise DataError(missing_column(what, name, table.columns))
+    if question.time is not None and table[question.time].type().is_numeric():
+        raise DataError(
+            f"time: the column {question.time!r} holds numbers, not times: give dates or times, such as seconds "
+            f"since 1970 turned into times by to_timestamp({question.time})"
+        )
 
 
 def missing_column(what: str, name: str, columns: Iterable[str]) -> str:
     """The sentence for a column that is not there."""
     known = list(columns)
+    separator = next((mark for mark in ";\t|," if mark in known[0]), None) if len(known) == 1 else None
+    if separator is not None:
+        return (
+            f"{what}: there is no column {name!r}, for the file was read as one column, {known[0]!r}: its "
+            f"separator seems to be {separator!r} (--sep)"
+        )
     near = get_close_matches(name, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(known[:20])}"
     return f"{what}: there is no column {name!r}; {hint}"
