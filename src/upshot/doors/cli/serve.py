@@ -1,0 +1,97 @@
+"""`upshot serve`: flags for servers and browsers, from files that may be edited meanwhile."""
+
+import json
+import logging
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upshot.errors import InputError
+
+if TYPE_CHECKING:
+    from upshot.settings import Settings
+
+EPILOG = """\b
+Examples:
+  upshot serve --flags flags
+  UPSHOT_SERVER_KEY=... UPSHOT_CLIENT_KEY=... upshot serve --flags flags --host 0.0.0.0
+
+\b
+Environment:
+  UPSHOT_SERVER_KEY       opens everything, rules included; for your servers
+  UPSHOT_CLIENT_KEY       opens evaluated values only; for browsers and phones
+  UPSHOT_ALLOWED_ORIGINS  web origins whose pages may ask, with commas between [*]
+  UPSHOT_FLAG_SET         what evaluations report as flagSetId [default]
+"""
+
+_AT_HOME = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command("serve", epilog=EPILOG)
+@click.option("--flags", "directory", required=True, metavar="DIR", help="Folder of flags as YAML files.")
+@click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8790, help="Port; 0 takes any that is free [8790]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say where it serves as one line of JSON.")
+def command(directory: str, host: str, port: int, as_json: bool) -> None:
+    """Serve flags by OFREP and to Upshot's SDK; edited files are in force a second later.
+
+    Without keys in the environment, and as long as only this machine can reach it, it makes keys and prints them.
+    """
+    from upshot.bootstrap import open_flags
+    from upshot.doors.web.app import create_app
+    from upshot.doors.web.server import listen, run
+    from upshot.settings import read_settings
+
+    given = read_settings(os.environ)
+    settings = _with_keys(given, host)
+    flags = open_flags(Path(directory))
+    app = create_app(flags, settings)
+    listening = listen(host, port)
+    about = {
+        "url": f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}",
+        "revision": flags.current.revision,
+        "flags": len(flags.current.ruleset.flag_keys),
+        **({} if given.server_key else {"server_key": settings.server_key}),
+        **({} if given.client_key else {"client_key": settings.client_key}),
+    }
+    click.echo(json.dumps(about) if as_json else _told(about))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    run(app, listening)
+
+
+def _with_keys(settings: "Settings", host: str) -> "Settings":
+    """The settings, with keys made up for those that are missing where nobody else can reach the server.
+
+    Raises:
+        InputError: others can.
+    """
+    keys = {"UPSHOT_SERVER_KEY": settings.server_key, "UPSHOT_CLIENT_KEY": settings.client_key}
+    missing = [name for name, key in keys.items() if key is None]
+    if missing and host not in _AT_HOME:
+        raise InputError(
+            f"{missing[0]} is not set, and others can reach {host}: give at least 16 random characters, "
+            'such as python -c "import secrets; print(secrets.token_urlsafe(32))" makes'
+        )
+    return replace(
+        settings,
+        server_key=settings.server_key or secrets.token_urlsafe(24),
+        client_key=settings.client_key or secrets.token_urlsafe(24),
+    )
+
+
+def _told(about: dict[str, Any]) -> str:
+    count = f"{about['flags']} flag{'' if about['flags'] == 1 else 's'}"
+    lines = [f"Serving {count} (revision {about['revision']}) at {about['url']}"]
+    lines += [
+        f"  {name.replace('_', ' ')}, made for this run: {about[name]}"
+        for name in ("server_key", "client_key")
+        if name in about
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,198 @@
+"""`upshot serve` as people start it: a process of its own, with files that are edited meanwhile."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+FLAGS = """\
+flags:
+  checkout:
+    type: boolean
+    variants: {on: true, off: false}
+    default: "on"
+"""
+KEYS = {"UPSHOT_SERVER_KEY": "server-key-0123456789", "UPSHOT_CLIENT_KEY": "client-key-0123456789"}
+CHECKOUT = "/ofrep/v1/evaluate/flags/checkout"
+ASKED = {"context": {"targetingKey": "user-1"}}
+
+
+def environment(**extra):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("UPSHOT_")}
+    return clean | extra
+
+
+def refused(*arguments, **extra):
+    """What a server says that does not start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "upshot", "serve", *arguments],
+        capture_output=True, text=True, env=environment(**extra), check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    return done.stderr
+
+
+@contextmanager
+def started(directory, *arguments, **extra):
+    """A server process, and what it said about itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--port", "0", "--json", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**extra),
+    )  # fmt: skip
+    try:
+        yield process, json.loads(process.stdout.readline() or process.communicate()[1])
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def flags(tmp_path):
+    (tmp_path / "flags.yaml").write_text(FLAGS, encoding="utf-8")
+    return tmp_path
+
+
+def test_from_files_to_answers_to_an_edit_to_the_end(flags):
+    with started(flags, **KEYS) as (process, about):
+        assert about["flags"] == 1
+        assert not {"server_key", "client_key"} & set(about), "keys that were given are not printed"
+        client = httpx.Client(
+            base_url=about["url"], headers={"X-API-Key": KEYS["UPSHOT_CLIENT_KEY"]}, trust_env=False
+        )
+        with client:
+            body = client.post(CHECKOUT, json=ASKED).json()
+            assert (body["value"], body["metadata"]["version"]) == (True, about["revision"])
+            (flags / "flags.yaml").write_text(
+                FLAGS.replace('default: "on"', 'default: "off"'), encoding="utf-8"
+            )
+            began = time.monotonic()
+            while client.post(CHECKOUT, json=ASKED).json()["value"]:
+                assert time.monotonic() - began < 5
+                time.sleep(0.05)
+            (flags / "flags.yaml").write_text("flags: [spoilt", encoding="utf-8")
+            time.sleep(1.5)
+            assert client.post(CHECKOUT, json=ASKED).json()["value"] is False
+            stream = client.post("/ofrep/v1/evaluate/flags", json=ASKED).json()["eventStreams"][0]
+            with client.stream("GET", stream["endpoint"]["requestUri"]) as listening:
+                lines = listening.iter_lines()
+                assert next(lines).startswith("retry")
+                process.send_signal(signal.SIGTERM)
+                began = time.monotonic()
+                assert not any("refetch" in line for line in lines)
+                assert process.wait(5) == 0
+                assert time.monotonic() - began < 2
+        logged = process.stderr.read()
+        assert "flags.yaml" in logged, "what is wrong with the edit"
+        assert "token=" not in logged
+        assert "Traceback" not in logged
+
+
+def test_without_keys_it_makes_some_that_work_and_differ_each_time(flags):
+    made = []
+    for _ in range(2):
+        with started(flags) as (_, about):
+            headers = {"Authorization": f"Bearer {about['server_key']}"}
+            assert (
+                httpx.get(f"{about['url']}/v1/ruleset", headers=headers, trust_env=False).status_code == 200
+            )
+            assert len(about["server_key"]) >= 32
+            made += [about["server_key"], about["client_key"]]
+    assert len(set(made)) == 4
+
+
+def test_people_are_told_where_it_is_and_what_opens_it(flags):
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "upshot", "serve", "--flags", str(flags), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
+    )  # fmt: skip
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert lines[0].startswith("Serving 1 flag (revision ")
+    assert " at http://127.0.0.1:" in lines[0]
+    assert lines[1].startswith("  server key, made for this run: ")
+    assert lines[2].startswith("  client key, made for this run: ")
+
+
+def test_ctrl_c_stops_it_without_a_traceback(flags):
+    with started(flags) as (process, about):
+        assert httpx.get(f"{about['url']}/readyz", trust_env=False).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) in (0, 130)
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_the_draws_outlive_the_server(tmp_path):
+    split = FLAGS + ('    rules:\n      - id: ramp\n        rollout: {variant: "off", percentage: 50}\n')
+    (tmp_path / "flags.yaml").write_text(split, encoding="utf-8")
+    seen = []
+    for _ in range(2):
+        with started(tmp_path, **KEYS) as (_, about):
+            headers = {"X-API-Key": KEYS["UPSHOT_SERVER_KEY"]}
+            with httpx.Client(base_url=about["url"], headers=headers, trust_env=False) as client:
+                contexts = [{"context": {"targetingKey": f"user-{number}"}} for number in range(50)]
+                seen.append([client.post(CHECKOUT, json=context).json()["variant"] for context in contexts])
+    assert seen[0] == seen[1]
+    assert set(seen[0]) == {"on", "off"}
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    said = refused("--flags", str(tmp_path / "nothing"))
+    assert said.count("\n") == 1
+    assert "nothing" in said
+
+
+def test_every_mistake_of_the_files_is_told(tmp_path):
+    (tmp_path / "a.yaml").write_text("flags: {x: {type: colour, variants: {a: 1}}}", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("flags: {y: {type: size, variants: {a: 1}}}", encoding="utf-8")
+    said = refused("--flags", str(tmp_path))
+    assert "a.yaml" in said
+    assert "b.yaml" in said
+    assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken(flags):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = refused("--flags", str(flags), "--port", str(taken.getsockname()[1]))
+    assert said.count("\n") == 1
+    assert "give another --host or --port" in said
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"UPSHOT_SERVER_KEY": "short"}, "UPSHOT_SERVER_KEY has 5 characters"),
+        ({"UPSHOT_ALLOWED_ORIGINS": "shop"}, "UPSHOT_ALLOWED_ORIGINS holds 'shop'"),
+    ],
+)
+def test_settings_that_cannot_be_used(flags, extra, said):
+    assert said in refused("--flags", str(flags), **extra)
+
+
+def test_where_others_can_reach_it_keys_must_be_given(flags):
+    assert "UPSHOT_SERVER_KEY is not set" in refused("--flags", str(flags), "--host", "0.0.0.0")
+    given = {"UPSHOT_SERVER_KEY": KEYS["UPSHOT_SERVER_KEY"]}
+    assert "UPSHOT_CLIENT_KEY is not set" in refused("--flags", str(flags), "--host", "0.0.0.0", **given)
+
+
+def test_it_serves_on_ipv6(flags):
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with started(flags, "--host", "::1") as (_, about):
+        assert about["url"].startswith("http://[::1]:")
+        assert httpx.get(f"{about['url']}/healthz", trust_env=False).status_code == 200
