@@ -1,0 +1,217 @@
+"""`upshot serve` as a process of its own, over files that tests edit; and what is needed to ask it from elsewhere."""
+
+import json
+import mimetypes
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+NODE = Path(__file__).parents[3] / "node"
+SERVER_KEY, CLIENT_KEY = "server-key-of-the-tests", "client-key-of-the-tests"
+
+
+class Served:
+    """A running `upshot serve` with its folder of flags."""
+
+    server_key, client_key = SERVER_KEY, CLIENT_KEY
+
+    def __init__(self, folder, **environment):
+        self.folder = folder
+        keys = {"UPSHOT_SERVER_KEY": SERVER_KEY, "UPSHOT_CLIENT_KEY": CLIENT_KEY}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "upshot", "serve", "--flags", str(folder), "--port", "0", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | keys | environment,
+        )
+        self.url = json.loads(self._process.stdout.readline())["url"]
+
+    def edit(self, name, text):
+        """Write a file of flags as an editor does: whole, at once."""
+        written = self.folder / f".{name}.new"
+        written.write_text(text, encoding="utf-8")
+        written.replace(self.folder / f"{name}.yaml")
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+def folder_of_flags(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flags")
+    shutil.copy(HERE / "flags.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """One server for all tests with real clients."""
+    served = Served(folder_of_flags(tmp_path_factory))
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="session")
+def clients():
+    """The folder with OpenFeature's JavaScript clients."""
+    if not (NODE / "node_modules" / "@openfeature").exists():
+        pytest.skip("OpenFeature's JavaScript clients are missing: run `npm ci` in tests/node")
+    return NODE
+
+
+@pytest.fixture(scope="session")
+def node(clients):
+    """Run a script of tests/node, which prints what it found as JSON."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("Node is missing: it runs OpenFeature's JavaScript clients")
+
+    def run(script, **about):
+        command = [program, script, json.dumps(about)]
+        done = subprocess.run(command, cwd=clients, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr[-2_000:]
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(
+    scope="module"
+)  # not longer: while it drives a browser, this thread can run no other event loop
+def chromium():
+    """The system's Chromium, without a window."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is missing: these need a real browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Site:
+    """A web site of its own origin, which hands on to `upshot serve` what is not its own, and keeps events.
+
+    Attributes:
+        pages: path -> HTML. files: a folder that it serves below ``/files/``.
+        batches: the bodies that came to ``/v1/batch``. asked: (path, status) of what was handed on.
+        status: what ``/v1/batch`` is answered with.
+        down: whether it hangs up instead of handing on.
+    """
+
+    def __init__(self, behind, files=None):
+        self.pages, self.files, self.behind = {}, files, behind
+        self.batches, self.asked, self.status, self.down = [], [], 200, False
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                site.answer(self)
+
+            do_POST = do_OPTIONS = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,)).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def messages(self):
+        """Each message once, as the server will count them, in the order in which they came."""
+        came = {message["messageId"]: message for batch in self.batches for message in batch["batch"]}
+        return list(came.values())
+
+    def wait_for(self, events, patience=10.0):
+        """Wait until so many messages have come; they."""
+        until = time.monotonic() + patience
+        while len(self.messages) < events:
+            assert time.monotonic() < until, f"only {len(self.messages)} of {events} messages came"
+            time.sleep(0.01)
+        return self.messages
+
+    def answer(self, request):
+        path = request.path.partition("?")[0]
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        if path in self.pages:
+            self._send(request, 200, self.pages[path].encode(), {"Content-Type": "text/html"})
+        elif path.startswith("/files/") and self.files:
+            self._file(request, path)
+        elif path == "/v1/batch":
+            self._keep(request, body)
+        elif self.down:
+            request.close_connection = True
+        else:
+            self._hand_on(request, body)
+
+    def _keep(self, request, body):
+        """Events as the platform takes them: text/plain too, from any origin, without a preflight."""
+        assert request.command == "POST", "a preflight was needed"
+        self.batches.append(json.loads(body) | {"answered": self.status})
+        self._send(request, self.status, b'{"success":true}', {"Access-Control-Allow-Origin": "*"})
+
+    def _hand_on(self, request, body):
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in ("host", "connection")
+        }
+        onward = urllib.request.Request(
+            self.behind + request.path, body or None, headers, method=request.command
+        )
+        try:
+            answer = urllib.request.urlopen(onward, timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            self.asked.append((request.path, answer.status))
+            kept = {
+                name: value
+                for name, value in answer.headers.items()
+                if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding")
+            }
+            self._send(request, answer.status, answer.read(), kept)
+
+    def _file(self, request, path):
+        content = (self.files / path.removeprefix("/files/")).read_bytes()
+        self._send(request, 200, content, {"Content-Type": mimetypes.guess_type(path)[0] or "text/plain"})
+
+    def _send(self, request, status, body, headers):
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        if status != 304:
+            request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if status != 304:
+            request.wfile.write(body)
+
+
+@pytest.fixture
+def site(served):
+    """A web site with `upshot serve` behind it."""
+    site = Site(served.url)
+    yield site
+    site.close()
