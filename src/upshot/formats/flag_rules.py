@@ -15,6 +15,7 @@ from upshot.formats.flag_findings import Finding
 from upshot.model.flag import Flag, FlagSet, Rollout, Rule, Trial
 
 _NAME = re.compile(r"\w[\w.:-]*")
+_KEY = re.compile(r"\w[\w.:/-]*")
 NAMED = "a name is letters, digits and _ . : - without spaces"
 
 
@@ -60,7 +61,7 @@ def _names(flags: FlagSet) -> Iterator[Finding]:
         for name in getattr(flags, section)
     ]
     for section, name in named:
-        if not _NAME.fullmatch(name):
+        if not (_KEY if section == "flags" else _NAME).fullmatch(name):
             yield Finding(section=section, name=name, message=NAMED)
 
 

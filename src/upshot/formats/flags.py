@@ -27,22 +27,29 @@ _STAND_INS: dict[str, Fields] = {"segments": {"when": _ANYBODY}, "layers": {}, "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlagFiles:
-    """What files of flags hold.
+class Written:
+    """What people wrote.
 
     Attributes:
         flags: the set. Where there are problems, what cannot be used is left out or stands in, so that all else can
             be looked at further; it is not what people meant.
-        problems: everything that is wrong, each with its file and path.
+        unreadable: what is wrong with files and sections as such, one sentence each.
+        findings: what is wrong with what they hold.
         sources: where each thing is written.
     """
 
     flags: FlagSet
-    problems: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     sources: Sources = field(default_factory=Sources)
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is wrong, each with its file and path."""
+        return (*self.unreadable, *self.sources.told(self.findings))
 
-def read_flag_files(texts: Mapping[str, str]) -> FlagFiles:
+
+def read_flag_files(texts: Mapping[str, str]) -> Written:
     """The set of flags that some YAML (or JSON) files hold together.
 
     Args:
@@ -56,7 +63,7 @@ def read_flag_files(texts: Mapping[str, str]) -> FlagFiles:
         except PlanError as error:
             problems += [f"{file}: {problem}" for problem in error.problems]
     read = _read(plain)
-    return replace(read, problems=(*problems, *read.problems))
+    return replace(read, unreadable=(*problems, *read.unreadable))
 
 
 def flags_from_yaml(text: str, where: str = "flags") -> FlagSet:
@@ -76,7 +83,7 @@ def flags_from_mapping(plain: object, where: str = "flags") -> FlagSet:
     return read.flags
 
 
-def _read(plain: Mapping[str, object]) -> FlagFiles:
+def _read(plain: Mapping[str, object]) -> Written:
     problems: list[str] = []
     raw: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
     files: dict[str, str] = {}
@@ -85,8 +92,12 @@ def _read(plain: Mapping[str, object]) -> FlagFiles:
         problems += [head + problem for problem in _sorted_in(file, sections, raw, files)]
     flags, findings = _flag_set(raw)
     short = frozenset(key for key, flag in raw["flags"].items() if is_short(flag))
-    sources = Sources(files=files, short=short)
-    return FlagFiles(flags=flags, problems=(*problems, *sources.told(findings)), sources=sources)
+    return Written(
+        flags=flags,
+        unreadable=tuple(problems),
+        findings=tuple(findings),
+        sources=Sources(files=files, short=short),
+    )
 
 
 def _sorted_in(

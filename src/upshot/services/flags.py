@@ -5,13 +5,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from upshot.assignment.edits import Edit, classify
 from upshot.assignment.ledger import Ledger
 from upshot.assignment.payload import NewSalt, compile_flags
 from upshot.errors import InputError, PlanError
+from upshot.formats.flag_findings import Finding, Sources
 from upshot.model.flag import FlagSet
+from upshot.services.flag_reading import read_ruleset
 from upshot.store.flag_store import FlagStore, Stored
 from upshot_sdk import Ruleset
 
@@ -32,8 +36,13 @@ class Published:
     ruleset: Ruleset
 
 
-def publish(store: FlagStore, new_salt: NewSalt) -> Published:
+def publish(store: FlagStore, new_salt: NewSalt, now: datetime | None = None) -> Published:
     """Put into force what a store holds, and remember the draws.
+
+    Args:
+        store: where the flags are kept.
+        new_salt: gives a random salt for what has none yet.
+        now: experiments that start later may be edited freely; None: all run.
 
     Raises:
         PlanError: mistakes, or edits that would spoil a running experiment; all are named, nothing was written.
@@ -41,20 +50,53 @@ def publish(store: FlagStore, new_salt: NewSalt) -> Published:
     """
     with store.alone():
         stored = store.read()
-        if stored.problems:
-            raise PlanError(stored.problems, store.name)
-        published, ledger = compiled(stored.flags, stored.ledger, new_salt)
+        published, ledger = checked(stored, new_salt, store.name)
+        refused = [edit for edit in edits(stored, now) if edit.kind != "safe"]
+        if refused:
+            raise PlanError(told(refused, stored.sources), store.name)
         if ledger != stored.ledger or stored.flags != stored.applied:
             store.write(ledger, stored.flags)
     return published
 
 
-def compiled(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Published, Ledger]:
-    """A set of flags with the draws given out so far, ready to be served, and the draws after it."""
+def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Published, Ledger]:
+    """What is written, ready to be served, with the draws after it.
+
+    Raises:
+        PlanError: everything that is wrong with it, in all files and to the evaluator, at once.
+    """
+    published, ledger, findings = _compiled(stored.flags, stored.ledger, new_salt)
+    further = [finding for finding in findings if not finding.follows(stored.findings)]
+    problems = (*stored.problems, *stored.sources.told(further))
+    if problems or published is None:
+        raise PlanError(problems, where)
+    return published, ledger
+
+
+def edits(stored: Stored, now: datetime | None = None) -> tuple[Edit, ...]:
+    """What was edited since flags were applied last, classed; all of it must be readable."""
+    return classify(stored.applied, stored.flags, now) if stored.applied is not None else ()
+
+
+def told(refused: Sequence[Edit], sources: Sources) -> list[str]:
+    """The sentences of edits, each with the file that it was made in."""
+    files = [sources.files.get(f"flags.{edit.flag}", "") for edit in refused]
+    return [
+        f"{file}: {edit.sentence}" if file else edit.sentence
+        for file, edit in zip(files, refused, strict=True)
+    ]
+
+
+def _compiled(
+    flags: FlagSet, ledger: Ledger, new_salt: NewSalt
+) -> tuple[Published | None, Ledger, tuple[Finding, ...]]:
     payload, after = compile_flags(flags, ledger, new_salt)
     revision = hashlib.sha256(_json(payload)).hexdigest()[:16]
     payload["revision"] = revision
-    return Published(revision=revision, body=_json(payload), ruleset=Ruleset.from_dict(payload)), after
+    ruleset, findings = read_ruleset(payload, flags)
+    if ruleset is None:
+        return None, after, findings
+    return Published(revision=revision, body=_json(payload), ruleset=ruleset), after, ()
 
 
 def _json(payload: Mapping[str, object]) -> bytes:
@@ -70,41 +112,51 @@ class Flags:
         current: what is served. problems: why what is written now is not; empty where it is.
     """
 
-    def __init__(self, store: FlagStore, new_salt: NewSalt) -> None:
+    def __init__(
+        self, store: FlagStore, new_salt: NewSalt, clock: Callable[[], datetime] | None = None
+    ) -> None:
         """Publish the store; where it holds mistakes, what was applied last comes into force again.
+
+        Args:
+            store, new_salt: as of `publish`.
+            clock: gives now, to know which experiments run; None: the system's.
 
         Raises:
             InputError: the store holds mistakes (or cannot be read), and nothing was applied before.
         """
         self._store, self._new_salt = store, new_salt
+        self._clock = clock or (lambda: datetime.now(UTC))
         self._version = store.version()
         self.problems: tuple[str, ...] = ()
         try:
-            self.current = publish(store, new_salt)
+            self.current = publish(store, new_salt, self._clock())
         except InputError as error:
-            self.problems = _told(error)
+            self.problems = _sentences(error)
             self.current = _last_applied(store, new_salt, error)
 
     def refresh(self) -> bool:
-        """Look whether something was edited, and publish it. True where what is served has changed."""
+        """Look whether something was edited, and publish it. True where what is served has changed.
+
+        To be called by one thread at a time; readers of ``current`` need no lock.
+        """
         version = self._store.version()
         if version == self._version:
             return False
         self._version = version
         before = self.current.revision
         try:
-            self.current, self.problems = publish(self._store, self._new_salt), ()
+            self.current, self.problems = publish(self._store, self._new_salt, self._clock()), ()
         except InputError as error:
-            self.problems = _told(error)
+            self.problems = _sentences(error)
         return self.current.revision != before
 
 
-def _told(error: InputError) -> tuple[str, ...]:
+def _sentences(error: InputError) -> tuple[str, ...]:
     return error.problems if isinstance(error, PlanError) else (str(error),)
 
 
-def _last_applied(store: FlagStore, new_salt: Callable[[], str], error: InputError) -> Published:
+def _last_applied(store: FlagStore, new_salt: NewSalt, error: InputError) -> Published:
     stored = store.read()
     if stored.applied is None:
         raise error
-    return compiled(stored.applied, stored.ledger, new_salt)[0]
+    return checked(Stored(flags=stored.applied, ledger=stored.ledger), new_salt, store.name)[0]

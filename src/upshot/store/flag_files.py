@@ -51,6 +51,7 @@ class FlagDirectory:
             ledger=ledger,
             applied=applied,
             problems=(*problems, *written.problems),
+            findings=written.findings,
             sources=written.sources,
         )
 

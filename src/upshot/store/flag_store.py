@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from upshot.assignment.ledger import Ledger
-from upshot.formats.flag_findings import Sources
+from upshot.formats.flag_findings import Finding, Sources
 from upshot.model.flag import FlagSet
 
 
@@ -15,8 +15,11 @@ class Stored:
     """What a store holds.
 
     Attributes:
-        flags: what people wrote, as far as it can be read. problems: what cannot, one sentence each with its place.
-        ledger: the draws given out so far. applied: the flags that they were given out for; None before the first.
+        flags: what people wrote, as far as it can be read.
+        ledger: the draws given out so far.
+        applied: the flags that they were given out for; None before the first.
+        problems: everything that is wrong with what people wrote, a sentence each.
+        findings: those of them that are about one thing, so that what follows from them is not told again.
         sources: where each thing is written.
     """
 
@@ -24,6 +27,7 @@ class Stored:
     ledger: Ledger = field(default_factory=Ledger)
     applied: FlagSet | None = None
     problems: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     sources: Sources = field(default_factory=Sources)
 
 
