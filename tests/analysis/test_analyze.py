@@ -285,11 +285,41 @@ def test_secondaries_are_their_own_family_by_benjamini_hochberg(plan, evidence, 
     assert [only(analysis, f"s{i}").p_value_adjusted for i in range(3)] == pytest.approx(expected, rel=1e-9)
 
 
+THREE = {"variants": ("control", "treatment", "other")}
+
+
 def test_dunnett_under_looks_becomes_holm_and_says_so(plan, counted):
-    analysis = analyze(
-        plan(family="dunnett", monitoring="always_valid"), counted(control=(1, 9), treatment=(2, 9))
-    )
+    found = counted(control=(10, 90), treatment=(20, 90), other=(15, 90))
+    analysis = analyze(plan(family="dunnett", monitoring="always_valid", **THREE), found)
+    assert analysis.notes == ("Dunnett holds for one look only, so Holm corrects the primaries",)
+
+
+def test_dunnett_on_counts_that_are_tested_exactly_becomes_holm_and_says_so(plan, counted):
+    found = counted(control=(1, 9), treatment=(2, 9), other=(3, 9))
+    analysis = analyze(plan(family="dunnett", **THREE), found)
+    assert "tested exactly" in analysis.notes[0]
     assert "Holm corrects the primaries" in analysis.notes[0]
+
+
+def test_secondaries_under_looks_are_corrected_by_holm_and_it_says_so(plan, evidence, shares):
+    metrics = (
+        Metric(name="converted", column="c", kind="proportion"),
+        *(Metric(name=f"s{i}", column="s", kind="proportion", role="secondary") for i in range(2)),
+    )
+    samples = {metric.name: shares(control=(100, 1000), treatment=(120, 1000)) for metric in metrics}
+    analysis = analyze(plan(*metrics, monitoring="always_valid"), evidence(metrics, samples))
+    assert analysis.notes == ("Benjamini-Hochberg holds for one look only, so Holm corrects the secondaries",)
+
+
+def test_a_method_that_holds_is_not_noted(plan, counted):
+    found = counted(control=(10, 90), treatment=(20, 90), other=(15, 90))
+    assert analyze(plan(family="dunnett", **THREE), found).notes == ()
+    assert (
+        analyze(
+            plan(family="dunnett", monitoring="always_valid"), counted(control=(1, 9), treatment=(2, 9))
+        ).notes
+        == ()
+    )
 
 
 def test_what_cannot_be_tested_says_why(plan, counted):

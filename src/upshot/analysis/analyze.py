@@ -11,7 +11,7 @@ from upshot.analysis.comparison import Tested, compare, past_of
 from upshot.analysis.estimates import Estimates, estimates_of
 from upshot.analysis.evidence import Evidence, Sample, Slice
 from upshot.analysis.fade import fade_of
-from upshot.analysis.family import comparisons_of
+from upshot.analysis.family import comparisons_of, replaced
 from upshot.analysis.guardrails import Watch, assess
 from upshot.analysis.monitor import Monitor, is_ripe, monitor_of
 from upshot.analysis.progress import days_since, information_of, progress_of
@@ -85,7 +85,7 @@ def analyze(
         metrics=results,
         segments=_segments(plan, evidence, monitor),
         fades=_fades(plan, evidence, results),
-        notes=_notes(plan) + _futility(measured, monitor, closing),
+        notes=_notes(measured, monitor) + _futility(measured, monitor, closing),
         prior=prior_of(plan).name,
     )
 
@@ -134,13 +134,8 @@ def _results(
         if one.metric.role == "guardrail"
         for test in one.tested
     }
-    families: dict[str, Family | None] = {
-        "primary": plan.family,
-        "secondary": "benjamini_hochberg",
-        "guardrail": None,
-    }
     comparisons: dict[tuple[str, str], Comparison] = {}
-    for role, family in families.items():
+    for role, family in _families(plan).items():
         tested = [test for one in measured if one.metric.role == role for test in one.tested]
         for test, comparison in zip(tested, comparisons_of(tested, family, monitor), strict=True):
             comparisons[test.metric, test.variant] = comparison
@@ -335,15 +330,20 @@ def _futility(measured: Sequence[_Measured], monitor: Monitor, closing: bool) ->
     return futility_notes(tested, monitor) if closing else ()
 
 
-def _notes(plan: Plan) -> tuple[str, ...]:
+def _notes(measured: Sequence[_Measured], monitor: Monitor) -> tuple[str, ...]:
     """What was done other than the plan names it."""
-    names = {"dunnett": "Dunnett", "benjamini_hochberg": "Benjamini-Hochberg"}
-    if plan.family not in names:
-        return ()
-    if plan.monitoring != "fixed":
-        return (
-            f"{names[plan.family]} holds for one look only, so Holm corrects the primaries at these looks",
-        )
-    if plan.family == "dunnett" and len(plan.of_role("primary")) > 1:
-        return ("Dunnett compares variants on one metric, so Holm corrects the several primaries",)
-    return ()
+    notes = []
+    for role, family in _families(monitor.plan).items():
+        tested = [test for one in measured if one.metric.role == role for test in one.tested]
+        why = replaced(tested, family, monitor)
+        if why is not None:
+            notes.append(f"{why}, so Holm corrects the {_PLURAL[role]}")
+    return tuple(notes)
+
+
+_PLURAL = {"primary": "primaries", "secondary": "secondaries"}
+
+
+def _families(plan: Plan) -> dict[str, Family | None]:
+    """How the tests of each role are corrected."""
+    return {"primary": plan.family, "secondary": "benjamini_hochberg", "guardrail": None}

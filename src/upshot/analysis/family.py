@@ -34,7 +34,7 @@ def correct(tested: Sequence[Tested], family: Family | None, monitor: Monitor) -
     alpha = monitor.plan.alpha
     if family is None or tests <= 1:
         return Corrected(tuple(p_values), 1, alpha)
-    if family == "dunnett" and _can_dunnett(tested, monitor):
+    if family == "dunnett" and replaced(tested, family, monitor) is None:
         return _dunnett(tested, alpha, tests)
     method = method_of(family, monitor)
     adjusted = families.adjust(p_values, method)
@@ -51,9 +51,19 @@ def method_of(family: Family, monitor: Monitor) -> Correction:
     return "holm"
 
 
-def _can_dunnett(tested: Sequence[Tested], monitor: Monitor) -> bool:
-    one_metric = len({one.metric for one in tested}) == 1
-    return monitor.plan.monitoring == "fixed" and one_metric and not any(map(_is_exact, tested))
+def replaced(tested: Sequence[Tested], family: Family | None, monitor: Monitor) -> str | None:
+    """Why Holm corrects these tests and not the method that the family names; None where that method does."""
+    tests = sum(one.p_value is not None for one in tested)
+    if tests <= 1 or family not in ("dunnett", "benjamini_hochberg"):
+        return None
+    if monitor.plan.monitoring != "fixed":
+        name = "Dunnett" if family == "dunnett" else "Benjamini-Hochberg"
+        return f"{name} holds for one look only"
+    if family == "dunnett" and len({one.metric for one in tested}) > 1:
+        return "Dunnett compares variants on one metric"
+    if family == "dunnett" and any(map(_is_exact, tested)):
+        return "so few counts are tested exactly, and Dunnett has no exact test"
+    return None
 
 
 def _is_exact(one: Tested) -> bool:
