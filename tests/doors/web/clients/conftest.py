@@ -49,18 +49,26 @@ class Served:
         self._process.stdout.close()
 
 
-def folder_of_flags(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("flags")
-    shutil.copy(HERE / "flags.yaml", folder)
-    return folder
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Start a server over a folder of its own, with more in its environment."""
+    servers = []
+
+    def start(**environment):
+        folder = tmp_path_factory.mktemp("flags")
+        shutil.copy(HERE / "flags.yaml", folder)
+        servers.append(Served(folder, **environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory):
+def served(serve):
     """One server for all tests with real clients."""
-    served = Served(folder_of_flags(tmp_path_factory))
-    yield served
-    served.close()
+    return serve()
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +132,11 @@ class Site:
             def do_GET(self):
                 site.answer(self)
 
-            do_POST = do_OPTIONS = do_GET
+            def do_POST(self):
+                site.answer(self)
+
+            def do_OPTIONS(self):
+                site.answer(self)
 
             def log_message(self, *_):
                 pass
@@ -212,6 +224,6 @@ class Site:
 @pytest.fixture
 def site(served):
     """A web site with `upshot serve` behind it."""
-    site = Site(served.url)
+    site = Site(served.url, files=NODE)
     yield site
     site.close()
