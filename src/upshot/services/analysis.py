@@ -12,6 +12,8 @@ from upshot.analysis.analyze import analyze
 from upshot.analysis.contract import analysis_to_dict
 from upshot.analysis.counts import evidence_from_counts
 from upshot.analysis.evidence import Evidence
+from upshot.analysis.identity import Persons, linked
+from upshot.analysis.identity import said as who_is_whom
 from upshot.analysis.query import read_evidence
 from upshot.analysis.question import Question
 from upshot.analysis.result import Look
@@ -53,6 +55,7 @@ class Request:
         memory: the data file beside which looks are kept; None: nothing is remembered.
         table: which of the file's tables is asked, where it has several.
         planned: whether the plan was written down before (else it was made of options).
+        persons: which ids of the units are one person; None: each id is a unit.
     """
 
     plan: Plan
@@ -62,6 +65,7 @@ class Request:
     memory: Path | None = None
     table: str | None = None
     planned: bool = False
+    persons: Persons | None = None
 
 
 def check_plan(plan: Plan, where: str) -> Plan:
@@ -75,7 +79,7 @@ def check_plan(plan: Plan, where: str) -> Plan:
 
 def analyze_table(table: ir.Table, request: Request) -> Findings:
     """Analyse a table; the looks are written last, once everything else has worked."""
-    evidence = _read(table, request.question)
+    evidence = _read(table, request.question, request.persons)
     if evidence.unseen and evidence.unknown and not request.planned:
         raise DataError(
             f"split names {', '.join(evidence.unseen)}, which no row of {request.question.variant!r} has: "
@@ -84,10 +88,30 @@ def analyze_table(table: ir.Table, request: Request) -> Findings:
     return analyze_evidence(evidence, request)
 
 
-def _read(table: ir.Table, question: Question) -> Evidence:
+def joined(table: ir.Table, question: Question, persons: Persons | None) -> ir.Table:
+    """The table as it is asked, with persons for units where links are given.
+
+    Raises:
+        InputError: the question has no units to link.
+    """
+    if persons is None:
+        return table
+    if question.unit is None or question.count:
+        raise InputError(
+            "links say which units are one person: name the column of units with --unit, without --count"
+        )
+    return linked(table, question.unit, persons)
+
+
+def _read(table: ir.Table, question: Question, persons: Persons | None) -> Evidence:
     """The evidence; what an engine cannot do with the data is one sentence, as any other bad input."""
     try:
-        return read_evidence(table, question)
+        asked = joined(table, question, persons)
+        evidence = read_evidence(asked, question)
+        if persons is None or question.unit is None:
+            return evidence
+        said = who_is_whom(asked, question.unit, persons)
+        return replace(evidence, understood=(*evidence.understood, said))
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ENGINES:
             raise
@@ -124,6 +148,8 @@ def _memory(request: Request) -> Path | None:
     asked: dict[str, object] = {"variant": request.question.variant, "where": request.question.where or ""}
     if request.table:
         asked["table"] = request.table
+    if request.persons:
+        asked["links"] = True
     return looks_file(request.memory, asked | {"plan": _identity(request)})
 
 

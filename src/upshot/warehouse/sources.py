@@ -21,7 +21,9 @@ VARIANT = "variant"
 """The column that several files get: the name in front of each."""
 
 
-def open_table(source: Any, table: str | None = None, sep: str | None = None) -> ir.Table:
+def open_table(
+    source: Any, table: str | None = None, sep: str | None = None, *, as_text: bool = False
+) -> ir.Table:
     """An Ibis table over a source.
 
     Args:
@@ -29,6 +31,7 @@ def open_table(source: Any, table: str | None = None, sep: str | None = None) ->
             frame, or an Ibis table.
         table: the table's name, where the source is a database.
         sep: the separator of CSV, where it cannot be guessed.
+        as_text: read every column of CSV as text, so that 007 stays 007.
 
     Raises:
         DataError: there is no such file or table, or it cannot be read.
@@ -45,7 +48,7 @@ def open_table(source: Any, table: str | None = None, sep: str | None = None) ->
         raise DataError(_missing(path))
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty: give a file with a header and rows")
-    return _file(path, table, sep)
+    return _file(path, table, sep, as_text)
 
 
 def open_files(
@@ -92,23 +95,23 @@ def _same_types(parts: Sequence[ir.Table], shared: Sequence[str]) -> list[ir.Tab
     return result
 
 
-def _file(path: Path, table: str | None, sep: str | None) -> ir.Table:
+def _file(path: Path, table: str | None, sep: str | None, as_text: bool) -> ir.Table:
     name = path.name.lower()
     if name.endswith(DUCKDB):
         return _pick(_opened(path, lambda: ibis.duckdb.connect(str(path), read_only=True)), str(path), table)
     if name.endswith(SQLITE):
         return _pick(_opened(path, lambda: ibis.sqlite.connect(str(path))), str(path), table)
-    return _reader(ibis.duckdb.connect(), path, sep)
+    return _reader(ibis.duckdb.connect(), path, sep, as_text)
 
 
-def _reader(backend: Any, path: Path, sep: str | None) -> ir.Table:
+def _reader(backend: Any, path: Path, sep: str | None, as_text: bool = False) -> ir.Table:
     name = path.name.lower()
     if name.endswith(PARQUET):
         return _opened(path, lambda: backend.read_parquet(str(path)))
     if not name.endswith(CSV):
         known = ", ".join((*CSV[:2], *PARQUET[:1], *DUCKDB[:1], *SQLITE[:1]))
         raise DataError(f"{path} is no kind of file that is known: give {known}")
-    options: dict[str, Any] = {"delim": sep} if sep else {}
+    options: dict[str, Any] = ({"delim": sep} if sep else {}) | ({"all_varchar": True} if as_text else {})
     read = _opened(path, lambda: _loaded(backend, path, options))
     if len(read.columns) == 1 and not sep and re.search(r"[;\t|]", read.columns[0]):
         raise DataError(f"{path} has one column, {read.columns[0]!r}: name its separator with --sep")

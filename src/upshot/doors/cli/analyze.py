@@ -1,6 +1,7 @@
 """`upshot analyze`: the data of an experiment in, a verdict with its reasons out."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from upshot.doors.cli.options import SHARE, parse_reasons, parse_split
 from upshot.errors import DataError, InputError
 
 if TYPE_CHECKING:
+    from upshot.analysis.identity import Persons
     from upshot.model.metric import Metric
     from upshot.model.plan import Plan
     from upshot.report.findings import Findings
@@ -71,6 +73,9 @@ Examples:
 @click.option("--count", metavar="COLUMN", help="How many units a row stands for.")
 @click.option("--counts", is_flag=True, help="DATA are bare numbers: control=17489/145274 ...")
 @click.option("--cluster", metavar="COLUMN", help="What was randomised, where rows are finer.")
+@click.option(
+    "--links", metavar="FILE", help="Two columns, a pair of ids in each row: units that are one person."
+)
 @click.option("--qualitative", type=click.Choice(["positive", "negative"]),
               help="What interviews and tickets said, before effects were seen.")  # fmt: skip
 @click.option(
@@ -109,6 +114,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
         names = tuple(source.partition("=")[0] for source in sources) if named else ()
         memory = None if options["no_looks"] or len(sources) > 1 or "://" in sources[0] else Path(sources[0])
         request = _request(options, (), "variant" if named else None, names, memory)
+        request = replace(request, persons=_persons(options["links"]))
         if options["as_sql"]:
             return _print_sql(table, request)
         findings = analyze_table(table, request)
@@ -192,7 +198,7 @@ def _refuse(options: dict[str, Any], names: tuple[str, ...], beside: str) -> Non
 _SPELT = {"metrics": "metric", "secondaries": "secondary", "guardrails": "guardrail", "segments": "segment",
           "as_sql": "sql"}  # fmt: skip
 _OF_A_TABLE = (
-    "unit", "variant", "segments", "where", "sep", "table", "time", "count", "cluster", "as_sql",
+    "unit", "variant", "segments", "where", "sep", "table", "time", "count", "cluster", "links", "as_sql",
 )  # fmt: skip
 _OF_THE_PLAN = (
     "control", "metrics", "secondaries", "guardrails", "split", "monitoring", "alpha", "minimum_effect",
@@ -218,9 +224,17 @@ def _print_sql(table: Any, request: "Request") -> int:
     import ibis
 
     from upshot.analysis.query import expression
+    from upshot.services.analysis import joined
 
-    click.echo(str(ibis.to_sql(expression(table, request.question))))
+    asked = joined(table, request.question, request.persons)
+    click.echo(str(ibis.to_sql(expression(asked, request.question))))
     return 0
+
+
+def _persons(file: str | None) -> "Persons | None":
+    from upshot.warehouse.links import read_links
+
+    return read_links(file) if file else None
 
 
 def _put_out(findings: "Findings", options: dict[str, Any]) -> None:
