@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("analysis", "coverage", "flags", "calibration")
+BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "calibration")
 
 
 def main() -> int:
