@@ -38,10 +38,29 @@ class Served:
         self.url = json.loads(self._process.stdout.readline())["url"]
 
     def edit(self, name, text):
-        """Write a file of flags as an editor does: whole, at once."""
+        """Write a file of flags as an editor does, whole and at once, and wait until it is in force."""
+        before = self._revision()
         written = self.folder / f".{name}.new"
         written.write_text(text, encoding="utf-8")
         written.replace(self.folder / f"{name}.yaml")
+        until = time.monotonic() + 10
+        while self._revision() == before:
+            assert time.monotonic() < until, "the edit never came into force"
+            time.sleep(0.05)
+
+    def answer(self, flag, **context):
+        """What the server itself answers to a browser's question."""
+        request = urllib.request.Request(
+            f"{self.url}/ofrep/v1/evaluate/flags/{flag}",
+            json.dumps({"context": context}).encode(),
+            {"Authorization": f"Bearer {CLIENT_KEY}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def _revision(self):
+        with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:
+            return json.load(answer)["revision"]
 
     def close(self):
         self._process.terminate()

@@ -51,7 +51,6 @@ def test_the_browser_keeps_pages_of_other_origins_out(page, serve):
 def test_an_edited_file_reaches_the_open_page_without_a_reload(page, served):
     """Flags are edited, the event stream says so, the page asks again with its ETag."""
     served.edit("banner", BANNER.format(variant="a"))
-    page.wait_for_timeout(1_500)  # in force
     assert opened(page, served) == "READY"
     assert page.evaluate("client.getStringValue('banner', '?')") == "old"
     served.edit("banner", BANNER.format(variant="b"))
