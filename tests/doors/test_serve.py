@@ -96,6 +96,28 @@ def test_from_files_to_answers_to_an_edit_to_the_end(flags):
         assert "Traceback" not in logged
 
 
+def test_the_sdk_hears_of_an_edit_by_the_stream(flags, tmp_path_factory):
+    from upshot_sdk import Client
+
+    with started(flags, **KEYS) as (_, about):
+        heard = []
+        cache = tmp_path_factory.mktemp("cache")
+        with Client(
+            about["url"], KEYS["UPSHOT_SERVER_KEY"], poll_interval=600, start_timeout=5, directory=cache
+        ) as client:
+            assert client.wait(5)
+            assert client.evaluate("checkout", {"targetingKey": "user-1"}, False).value is True
+            client.subscribe(heard.append)
+            (flags / "flags.yaml").write_text(
+                FLAGS.replace('default: "on"', 'default: "off"'), encoding="utf-8"
+            )
+            began = time.monotonic()
+            while client.evaluate("checkout", {"targetingKey": "user-1"}, True).value:
+                assert time.monotonic() - began < 5
+                time.sleep(0.02)
+        assert "changed" in heard
+
+
 def test_without_keys_it_makes_some_that_work_and_differ_each_time(flags):
     made = []
     for _ in range(2):

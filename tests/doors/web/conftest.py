@@ -12,8 +12,9 @@ from upshot.assignment.ledger import Ledger
 from upshot.doors.web.app import create_app
 from upshot.doors.web.server import listen, server_of
 from upshot.model.flag import Flag, FlagSet, Rollout, Rule, Trial
-from upshot.services.flags import Flags, Stored
+from upshot.services.flags import Flags
 from upshot.settings import Settings
+from upshot.store.flag_store import Stored
 
 SERVER_KEY, CLIENT_KEY = "server-key-0123456789", "client-key-0123456789"
 AS_SERVER = {"Authorization": f"Bearer {SERVER_KEY}"}

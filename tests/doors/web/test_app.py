@@ -1,5 +1,6 @@
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -110,6 +111,26 @@ def test_a_bad_edit_is_told_once_and_leaves_the_last_good_one_in_force(own, capl
         assert told == ["not served: a.yaml: flags.x is spoilt", "not served: b.yaml: flags.y is, too"]
         own.store.edit(Flag(key="new", type="boolean", variants={"on": True}, default="on"))
         assert own.answers_soon(client, "new", value=True)
+
+
+def test_one_more_look_is_enough_for_all_who_heard_of_an_edit(own):
+    looks = []
+    version = own.store.version
+
+    def slowly():
+        looks.append(1)
+        time.sleep(0.2)
+        return version()
+
+    own.store.version = slowly
+
+    def ask(_):
+        with own.client() as client:
+            return client.post(BULK, params={"flagConfigEtag": '"newer"'}, json=ASKED).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        assert set(pool.map(ask, range(30))) == {200}
+    assert len(looks) <= 6
 
 
 def test_a_store_that_breaks_leaves_the_server_running(own, monkeypatch, caplog):

@@ -119,6 +119,15 @@ def test_half_a_body_leaves_nothing_behind(own, caplog):
     assert "Traceback" not in caplog.text
 
 
+def test_who_is_still_sending_does_not_hold_up_the_end(own, caplog):
+    with own.connect() as connection, own.client() as client:
+        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + BODY[:5])
+        assert client.get("/healthz").status_code == 200
+        assert own.stop() < 1
+        assert received(connection) == b""
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /ofrep/v1/eval", HEAD])
 def test_a_head_that_does_not_come_is_given_up(start, monkeypatch, sent):
     monkeypatch.setattr("upshot.doors.web.server._HEAD_TIME", 0.5)

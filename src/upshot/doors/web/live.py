@@ -53,6 +53,7 @@ class Live:
         self._flags = flags
         self._told: tuple[str, ...] = ()
         self._alone = asyncio.Lock()
+        self._looks = 0
         self.served = _serve(flags.current, clock())
         self.state = Latest(self.served.state(clock()))
         self.revision = Latest(self.served.published.revision)
@@ -69,14 +70,21 @@ class Live:
         self.revision.end()
 
     async def refresh(self) -> None:
-        """Look for edits now. A bad one is logged once, and what was served before goes on."""
+        """Look for edits now. A bad one is logged once, and what was served before goes on.
+
+        However many ask while a look goes on, one more is enough for all of them.
+        """
+        before = self._looks
         async with self._alone:
+            if self._looks > before:
+                return
+            self._looks += 1
             try:
                 await asyncio.to_thread(self._look)
             except Exception:  # whatever happens to the files, what is in memory is served
                 _log.exception("the flags could not be looked at; the last good ones are served")
-        self.state.put(self.served.state(self.clock()))
-        self.revision.put(self.served.published.revision)
+            self.state.put(self.served.state(self.clock()))
+            self.revision.put(self.served.published.revision)
 
     def _look(self) -> None:
         changed = self._flags.refresh()

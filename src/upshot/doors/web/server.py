@@ -1,6 +1,7 @@
 """The web server: uvicorn with limits on what a connection may cost, and an end that is prompt."""
 
 import asyncio
+import resource
 import signal
 import socket
 from types import FrameType
@@ -8,7 +9,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from upshot.errors import InputError
 
@@ -52,8 +53,15 @@ def server_of(app: Starlette) -> uvicorn.Server:
 
 def run(app: Starlette, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT comes, then end streams and requests and return."""
+    _allow_connections()
     signal.signal(signal.SIGTERM, _ended)  # uvicorn raises it again after it has stopped
     server_of(app).run(sockets=[listening])
+
+
+def _allow_connections() -> None:
+    """As many as the system lets a process have: each page that listens holds one."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _ended(_: int, __: FrameType | None) -> None:
@@ -105,6 +113,13 @@ class _Connection(HttpToolsProtocol):
         self._head_size = None
         self._settle()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: who is still sending is not waited for."""
+        super().shutdown()
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and cycle.more_body and not cycle.response_started:
+            self._close()
 
     def _settle(self) -> None:
         if self._deadline is not None:
