@@ -116,3 +116,12 @@ def test_no_table_at_all_is_refused():
 def test_mixed_sources_are_refused(make):
     with pytest.raises(DataError, match="has no variant: with several files write NAME=FILE"):
         open_files([str(make("a.csv")), f"b={make('b.csv')}"])
+
+
+def test_named_columns_of_csv_are_read_as_they_stand(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("id,zip,n\n1.10,01234,1\n8,2,3\n")
+    table = open_table(path, as_text=("id", "zip", "not there"))
+    assert table.to_pyarrow().to_pylist()[0] == {"id": "1.10", "zip": "01234", "n": 1}
+    assert open_table(path, as_text=("not there",)).to_pyarrow().to_pylist()[0]["id"] == 1.1
+    assert open_table(path, as_text=True).to_pyarrow().to_pylist()[0]["n"] == "1"

@@ -1,7 +1,7 @@
 """Open a source as an Ibis table: a file, several files, a database, a frame in memory."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ VARIANT = "variant"
 
 
 def open_table(
-    source: Any, table: str | None = None, sep: str | None = None, *, as_text: bool = False
+    source: Any, table: str | None = None, sep: str | None = None, *, as_text: bool | Collection[str] = False
 ) -> ir.Table:
     """An Ibis table over a source.
 
@@ -31,7 +31,7 @@ def open_table(
             frame, or an Ibis table.
         table: the table's name, where the source is a database.
         sep: the separator of CSV, where it cannot be guessed.
-        as_text: read every column of CSV as text, so that 007 stays 007.
+        as_text: read every column of CSV (or these columns) as text, so that 007 stays 007.
 
     Raises:
         DataError: there is no such file or table, or it cannot be read.
@@ -95,7 +95,7 @@ def _same_types(parts: Sequence[ir.Table], shared: Sequence[str]) -> list[ir.Tab
     return result
 
 
-def _file(path: Path, table: str | None, sep: str | None, as_text: bool) -> ir.Table:
+def _file(path: Path, table: str | None, sep: str | None, as_text: bool | Collection[str]) -> ir.Table:
     name = path.name.lower()
     if name.endswith(DUCKDB):
         return _pick(_opened(path, lambda: ibis.duckdb.connect(str(path), read_only=True)), str(path), table)
@@ -104,22 +104,28 @@ def _file(path: Path, table: str | None, sep: str | None, as_text: bool) -> ir.T
     return _reader(ibis.duckdb.connect(), path, sep, as_text)
 
 
-def _reader(backend: Any, path: Path, sep: str | None, as_text: bool = False) -> ir.Table:
+def _reader(backend: Any, path: Path, sep: str | None, as_text: bool | Collection[str] = False) -> ir.Table:
     name = path.name.lower()
     if name.endswith(PARQUET):
         return _opened(path, lambda: backend.read_parquet(str(path)))
     if not name.endswith(CSV):
         known = ", ".join((*CSV[:2], *PARQUET[:1], *DUCKDB[:1], *SQLITE[:1]))
         raise DataError(f"{path} is no kind of file that is known: give {known}")
-    options: dict[str, Any] = ({"delim": sep} if sep else {}) | ({"all_varchar": True} if as_text else {})
-    read = _opened(path, lambda: _loaded(backend, path, options))
+    options: dict[str, Any] = {"delim": sep} if sep else {}
+    read = _opened(path, lambda: _loaded(backend, path, options, as_text))
     if len(read.columns) == 1 and not sep and re.search(r"[;\t|]", read.columns[0]):
         raise DataError(f"{path} has one column, {read.columns[0]!r}: name its separator with --sep")
     return read
 
 
-def _loaded(backend: Any, path: Path, options: dict[str, Any]) -> ir.Table:
+def _loaded(backend: Any, path: Path, options: dict[str, Any], as_text: bool | Collection[str]) -> ir.Table:
     """Text is parsed once: a view would parse it again for each query."""
+    if as_text is True:
+        options = {**options, "all_varchar": True}
+    elif as_text:
+        header = backend.read_csv(str(path), header=True, all_varchar=True, **options).columns
+        types = {name: "VARCHAR" for name in header if name in as_text}
+        options = {**options, "types": types} if types else options
     view = backend.read_csv(str(path), header=True, sample_size=-1, **options)
     return backend.create_table(ibis.util.gen_name("csv"), view, temp=True)
 
