@@ -163,6 +163,7 @@ def test_what_is_no_file_of_flags_is_told(text, told):
          " an object or a list")),
         ("overrides: {u: 1}", ".overrides.u: 1 is not the name of a variant"),
         ("expires: soon", ".expires: 'soon' is not a day, such as 2026-12-31"),
+        ("metadata: {a: [1]}", ".metadata.a: [1] is not text, a number, true or false"),
         ("owner: 5", ".owner: 5 is not a text"),
         ("monitoring: {errorThreshold: 2}", ".monitoring.errorThreshold: 2 is not a share from 0 to 1"),
         ("monitoring: {autoKil: true}", ".monitoring.autoKil: unknown field: did you mean autoKill?"),
@@ -341,6 +342,7 @@ def flags(draw, key):
         prerequisites=draw(st.sampled_from([(), (Prerequisite(flag="other", variants=("on",)),)])),
         description=draw(st.just("") | texts),
         expires=draw(st.none() | st.dates(date(2020, 1, 1), date(2040, 1, 1))),
+        metadata=draw(st.dictionaries(names, values["number"] | texts | st.booleans(), max_size=2)),
         monitoring=draw(st.none() | st.builds(Monitoring, error_threshold=st.none() | st.floats(0, 1))),
     )
 
@@ -370,6 +372,7 @@ def test_what_is_written_reads_back_the_same(written):
     assert flags_to_mapping(read) == flags_to_mapping(written)
     for key, one in written.flags.items():
         assert kinds(read.flags[key].variants) == kinds(one.variants)
+        assert kinds(read.flags[key].metadata) == kinds(one.metadata)
 
 
 def test_what_is_at_its_default_is_not_written():

@@ -23,6 +23,7 @@ EXPECTED = {
     "experiment": "an experiment, such as {id: EXP-2026-001, split: {control: 1, treatment: 1}}",
     "latency_threshold": "a number of milliseconds above 0",
     "layer_share": PERCENTAGE,
+    "metadata": "names with plain values, such as {ticket: WEB-7}",
     "monitoring": "limits, such as {errorThreshold: 0.01, latencyThreshold: 200, autoKill: true}",
     "overrides": "unit ids with their variants, such as {user-1: treatment}",
     "percentage": PERCENTAGE,
@@ -44,6 +45,7 @@ EXPECTED = {
 """Field -> what belongs there, for messages; fields that are not here are texts."""
 
 ENTRIES = {
+    "metadata": "text, a number, true or false",
     "overrides": "the name of a variant",
     "split": "a weight of 0 or more",
     "variants": "a value: text, a number, true or false, an object or a list",

@@ -5,6 +5,7 @@ a set may be spread over files as people like. `docs/flags.md` shows the format.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from upshot.errors import PlanError
 from upshot.formats.flag_fields import NAMED, Fields, completed, fields_of, is_short
-from upshot.formats.flag_findings import INSIDE, Finding, Place, Sources, refused, shown
+from upshot.formats.flag_findings import ENTRIES, INSIDE, Finding, Place, Sources, refused, shown
 from upshot.formats.flag_rules import checkable, flag_findings
 from upshot.formats.yaml_text import read_yaml, write_yaml
 from upshot.model.flag import Flag, FlagSet, Holdout, Layer, Rule, Segment
@@ -174,6 +175,7 @@ def _thing(section: str, name: str, raw: object, findings: list[Finding]) -> Any
 
 def _sound(section: str, fields: Fields, errors: list[Any], named: Fields) -> Any | None:
     """The thing without the fields that were refused; where it cannot do without one, a stand-in or None."""
+    fields = deepcopy(fields)  # files may use one value in several places
     for error in errors:
         _leave_out(fields, error["loc"])
     if section == "flags":
@@ -187,14 +189,16 @@ def _sound(section: str, fields: Fields, errors: list[Any], named: Fields) -> An
 
 def _leave_out(fields: Any, loc: tuple[str | int, ...]) -> None:
     """Take out of nested fields what a path leads to: the field that cannot be read, not its neighbours."""
-    for part in loc[:-1]:
-        if not isinstance(fields, dict | list) or (isinstance(fields, dict) and part not in fields):
-            return
-        fields = fields[part] if isinstance(fields, dict) else fields[int(part)]
-    if isinstance(fields, dict):
-        fields.pop(loc[-1], None)
-    elif isinstance(fields, list):
-        fields[int(loc[-1])] = ""
+    part, *rest = loc
+    inner = fields.get(part) if isinstance(fields, dict) else fields[int(part)]
+    if part in ENTRIES and isinstance(inner, dict):
+        inner.pop(rest[0], None)
+    elif rest and isinstance(inner, dict | list):
+        _leave_out(inner, tuple(rest))
+    elif isinstance(fields, dict):
+        fields.pop(part, None)
+    else:
+        fields[int(part)] = ""
 
 
 def _is_rule(rule: object) -> bool:
@@ -234,7 +238,9 @@ def _plain(section: str, thing: Any) -> dict[str, Any]:
     del plain[NAMED[type(thing)]]
     if not isinstance(thing, Flag):
         return plain
-    plain = {name: _whole(value) if name != "variants" else value for name, value in plain.items()}
+    plain = {
+        name: value if name in ("variants", "metadata") else _whole(value) for name, value in plain.items()
+    }
     for rule, written in zip(thing.rules, plain.get("rules", ()), strict=False):
         if rule.rollout and rule.rollout.schedule:
             written["rollout"]["percentage"] = _whole(rule.rollout.percentage)

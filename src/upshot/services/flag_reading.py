@@ -10,7 +10,7 @@ from typing import Any
 from upshot.formats.flag_findings import Finding
 from upshot.model.flag import Flag, FlagSet, Rule
 from upshot_sdk import Ruleset, RulesetError
-from upshot_sdk.node import Node, Problem
+from upshot_sdk.node import Node, Problem, shortened
 
 Places = dict[str, tuple[str, str, str, Rule | None]]
 """Path in the payload -> section, name and path below it in the files, and the rule that it is in."""
@@ -23,7 +23,15 @@ def read_ruleset(payload: Mapping[str, Any], flags: FlagSet) -> tuple[Ruleset | 
     except RulesetError as error:
         problems = error.problems
     places = dict(_places(payload, flags))
-    return None, tuple(_finding(problem, places) for problem in problems)
+    echoes = _echoes(flags)
+    return None, tuple(_finding(problem, places) for problem in problems if problem.message not in echoes)
+
+
+def _echoes(flags: FlagSet) -> set[str]:
+    """What is said of things that are there and cannot be used: why, is said of them themselves."""
+    return {f"there is no segment {shortened(name)}" for name in flags.segments} | {
+        f"there is no flag {shortened(key)} that can be used" for key in flags.flags
+    }
 
 
 def _places(
