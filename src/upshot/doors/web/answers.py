@@ -15,7 +15,7 @@ from upshot_sdk.bucketing import unit_text
 Context = Mapping[str, Any]
 Json = dict[str, Any]
 
-NOT_AN_EVALUATION = 'the context must be an object, such as {"context": {"targetingKey": "user-1"}}'
+_NO_CONTEXT = 'the context must be an object, such as {"context": {"targetingKey": "user-1"}}'
 
 
 class Problem(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -54,7 +54,7 @@ def read_context(body: bytes) -> Context | Problem:
     try:
         return _asked.decode(body).context
     except msgspec.ValidationError as error:
-        return Problem("INVALID_CONTEXT", f"{NOT_AN_EVALUATION}; here: {error}")
+        return Problem("INVALID_CONTEXT", f"{_NO_CONTEXT}; here: {error}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Problem("PARSE_ERROR", f"the body is not JSON: {error}")
     except RecursionError:
