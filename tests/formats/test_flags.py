@@ -3,9 +3,12 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from upshot.errors import PlanError
+from upshot.formats.flag_schema import flags_schema
 from upshot.formats.flags import flags_from_yaml, flags_to_mapping, flags_to_yaml, read_flag_files
+from upshot.formats.yaml_text import read_yaml
 from upshot.model.flag import (
     Flag,
     FlagSet,
@@ -19,6 +22,8 @@ from upshot.model.flag import (
     Step,
     Trial,
 )
+
+SCHEMA = Draft202012Validator(flags_schema())
 
 SEED = """
 segments:
@@ -367,7 +372,9 @@ def kinds(value):
 
 @given(flag_sets())
 def test_what_is_written_reads_back_the_same(written):
-    read = flags_from_yaml(flags_to_yaml(written))
+    text = flags_to_yaml(written)
+    read = flags_from_yaml(text)
+    assert list(SCHEMA.iter_errors(read_yaml(text, "flags"))) == []
     assert read == written
     assert flags_to_mapping(read) == flags_to_mapping(written)
     for key, one in written.flags.items():

@@ -36,7 +36,7 @@ def plan_schema() -> dict[str, Any]:
 
 def _describe(properties: dict[str, Any], docstring: str) -> None:
     """Add what the docstring says of each field, and let numbers be percentages."""
-    texts = _attributes(docstring)
+    texts = attributes(docstring)
     for name, schema in properties.items():
         if name in NUMERIC:
             choices = schema.pop("anyOf", None) or [
@@ -50,7 +50,7 @@ def _describe(properties: dict[str, Any], docstring: str) -> None:
 _KEPT = ("title", "default", "description")
 
 
-def _attributes(docstring: str) -> dict[str, str]:
+def attributes(docstring: str) -> dict[str, str]:
     """The entries of a docstring's ``Attributes`` section; one entry may describe several fields."""
     section = docstring.partition("Attributes:")[2]
     entries = re.findall(r"^ {8}(\w[\w, ]*): (.*(?:\n {12}.*)*)", section, flags=re.MULTILINE)
