@@ -18,7 +18,7 @@ Json = dict[str, Any]
 _NO_CONTEXT = 'the context must be an object, such as {"context": {"targetingKey": "user-1"}}'
 
 
-class Problem(msgspec.Struct, omit_defaults=True, rename="camel"):
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Why there is no answer."""
 
     error_code: str
@@ -26,7 +26,7 @@ class Problem(msgspec.Struct, omit_defaults=True, rename="camel"):
     key: str | None = None
 
 
-class Answer(msgspec.Struct, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A flag's answer; without a value where the caller's default is meant."""
 
     key: str

@@ -48,8 +48,7 @@ class Ofrep:
         key = request.path_params["key"]
         context = read_context(await read_body(request))
         if isinstance(context, Problem):
-            context.key = key
-            return _json(context, 400)
+            return _json(msgspec.structs.replace(context, key=key), 400)
         published = self._live.served.published
         common = metadata_of(context, published.revision, self._flag_set)
         found = answer(published.ruleset, key, context, common, hidden=_HIDDEN[holder])
