@@ -5,7 +5,8 @@
     │   ├── DataError                               a table, column or number that cannot be analysed
     │   └── PlanError                               a plan or ruleset with problems, all of them named at once
     ├── NotFoundError            exit 2, HTTP 404   no such experiment, flag, metric
-    └── ConflictError            exit 2, HTTP 409   somebody else changed it first
+    ├── ConflictError            exit 2, HTTP 409   somebody else changed it first
+    └── UnavailableError         exit 1, HTTP 503   it cannot be taken now: the same again later
 
 A message names the field, the value and the mend. Each door (CLI, web, agents) has one handler that turns
 the tree into an exit code or a status; nothing else in the project catches these to print them.
@@ -63,3 +64,13 @@ class ConflictError(UpshotError):
 
     exit_code = 2
     status = 409
+
+
+class UnavailableError(UpshotError):
+    """It cannot be taken now and nothing of it was; the same may be sent again after `retry_after` seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)

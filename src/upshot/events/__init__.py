@@ -1,0 +1,1 @@
+"""Events that are never lost: accepted into a log on disk, deduplicated, kept as Parquet, read with SQL."""
