@@ -73,6 +73,26 @@ def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Pu
     return published, ledger
 
 
+def applied(store: FlagStore) -> Published:
+    """What was put into force last, whatever is written now.
+
+    Raises:
+        InputError: nothing was yet, or the draws of what was are gone.
+    """
+    stored = store.read()
+    if stored.applied is None:
+        raise InputError(
+            f"no flags of {store.name} are in force: put them into force by `upshot flag apply {store.name}`"
+        )
+
+    def lost() -> str:
+        raise InputError(
+            f"the ledger of {store.name} lacks draws of what is in force: bring it back, or apply again"
+        )
+
+    return checked(Stored(flags=stored.applied, ledger=stored.ledger), lost, store.name)[0]
+
+
 def edits(stored: Stored, now: datetime | None = None) -> tuple[Edit, ...]:
     """What was edited since flags were applied last, classed; all of it must be readable."""
     return classify(stored.applied, stored.flags, now) if stored.applied is not None else ()
