@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -156,12 +157,13 @@ def serving(flags=FLAGS, **settings):
     clock.to_start_of_period(300)
     salts = iter(f"salt-{number}" for number in range(10_000))
     options = Settings(server_key=SERVER_KEY, client_key=CLIENT_KEY, **settings)
-    running = Running(create_app(Flags(store, lambda: next(salts)), options, clock), store, clock)
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+    with patch("upshot.doors.web.live.EVERY", 0.05):
+        running = Running(create_app(Flags(store, lambda: next(salts)), options, clock), store, clock)
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 def wait_until(holds, patience=10.0):
