@@ -1,0 +1,38 @@
+"""Where things lie in a data directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """The one directory that holds what Upshot must not lose.
+
+    log/          segments: what was accepted and is not compacted yet
+    events/       Parquet files and the keys of their events
+    rejected/     what was sent and is no event, with the reason
+    manifest.db   which files count
+    """
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events"
+
+    @property
+    def rejected(self) -> Path:
+        return self.path / "rejected"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.db"
+
+    def make(self) -> None:
+        """Make what is missing; only the owner may read it."""
+        for directory in (self.path, self.log, self.events, self.rejected):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
