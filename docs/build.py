@@ -21,11 +21,16 @@ def reference() -> str:
         command = cli.get_command(parent, name)
         if command is None:
             raise SystemExit(f"{name} is listed and does not exist")
-        context = click.Context(
-            command, info_name=name, parent=parent, max_content_width=100, terminal_width=100
-        )
-        help_text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-        parts.append(f"## upshot {name}\n\n{COMMANDS[name]}\n\n```text\n{help_text}\n```\n")
+        parts.append(f"## upshot {name}\n\n{COMMANDS[name]}\n\n{_help(command, name, parent)}")
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str, parent: click.Context) -> str:
+    """The help of a command, and below it that of its own commands."""
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    below = command.commands if isinstance(command, click.Group) else {}
+    parts = [f"```text\n{text}\n```\n", *(_help(inner, called, context) for called, inner in below.items())]
     return "\n".join(parts)
 
 

@@ -48,6 +48,13 @@ def publish(store: FlagStore, new_salt: NewSalt, now: datetime | None = None) ->
         PlanError: mistakes, or edits that would spoil a running experiment; all are named, nothing was written.
         InputError: the store cannot be read or written.
     """
+    return published_from(store, new_salt, now)[0]
+
+
+def published_from(
+    store: FlagStore, new_salt: NewSalt, now: datetime | None = None
+) -> tuple[Published, Stored, Ledger]:
+    """`publish`, with what the store held before and the draws after it."""
     with store.alone():
         stored = store.read()
         published, ledger = checked(stored, new_salt, store.name)
@@ -56,7 +63,7 @@ def publish(store: FlagStore, new_salt: NewSalt, now: datetime | None = None) ->
             raise PlanError(told(refused, stored.sources), store.name)
         if ledger != stored.ledger or stored.flags != stored.applied:
             store.write(ledger, stored.flags)
-    return published
+    return published, stored, ledger
 
 
 def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Published, Ledger]:
@@ -152,7 +159,7 @@ class Flags:
             self.current = publish(store, new_salt, self._clock())
         except InputError as error:
             self.problems = _sentences(error)
-            self.current = _last_applied(store, new_salt, error)
+            self.current = _last_applied(store, error)
 
     def refresh(self) -> bool:
         """Look whether something was edited, and publish it. True where what is served has changed.
@@ -175,8 +182,8 @@ def _sentences(error: InputError) -> tuple[str, ...]:
     return error.problems if isinstance(error, PlanError) else (str(error),)
 
 
-def _last_applied(store: FlagStore, new_salt: NewSalt, error: InputError) -> Published:
-    stored = store.read()
-    if stored.applied is None:
-        raise error
-    return checked(Stored(flags=stored.applied, ledger=stored.ledger), new_salt, store.name)[0]
+def _last_applied(store: FlagStore, error: InputError) -> Published:
+    try:
+        return applied(store)
+    except InputError:
+        raise error from None

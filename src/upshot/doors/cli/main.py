@@ -13,6 +13,7 @@ from upshot.errors import UpshotError
 COMMANDS = {
     "analyze": "Analyse the data of an experiment: effects, intervals, checks, a verdict with its reasons.",
     "plan": "What to run: units, days, the smallest effect in time, the chance of each verdict.",
+    "flag": "Flags in files: look through them, ask them, see what an edit does, put them into force.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, from files edited meanwhile.",
     "assign": "A table of ids: which variant each gets, in SQL where ids are enough, else row by row.",
     "simulate": "Made-up worlds under a plan: false positives, power, runtime, false ships and kills.",
