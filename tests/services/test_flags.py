@@ -251,6 +251,20 @@ def test_an_edit_is_served_and_a_bad_one_leaves_the_last_good_in_force(directory
     assert (flags.refresh(), flags.problems) == (True, ())
 
 
+def test_a_file_that_is_being_written_is_left_for_the_next_look(directory, monkeypatch):
+    directory.write("flags: {nav: {}}")
+    flags = Flags(directory.store, directory.salt)
+    directory.write("")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(
+            "upshot.services.flags.sleep", lambda _: directory.write("flags: {nav: {}, new: {}}")
+        )
+        assert flags.refresh() is False
+    assert flags.current.ruleset.flag_keys == ("nav",), "never without the flag that the empty file lacks"
+    assert flags.refresh() is True
+    assert flags.current.ruleset.flag_keys == ("nav", "new")
+
+
 def test_after_a_restart_with_a_bad_edit_what_was_applied_is_served(directory):
     directory.write(experiment())
     before = directory.publish()

@@ -5,9 +5,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import sleep
 
 from upshot.assignment.edits import Edit, classify
 from upshot.assignment.ledger import Ledger
@@ -20,6 +21,8 @@ from upshot.store.flag_store import FlagStore, Stored
 from upshot_sdk import Ruleset
 
 __all__ = ["FlagStore", "Flags", "Published", "Stored", "publish"]
+
+REST = 0.1  # seconds without a write after which an edit is taken as done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +167,11 @@ class Flags:
     def refresh(self) -> bool:
         """Look whether something was edited, and publish it. True where what is served has changed.
 
-        To be called by one thread at a time; readers of ``current`` need no lock.
+        What is still being written (a save of a large file, a checkout of many) is left for the next look: half of
+        it may read well, and lack flags. To be called by one thread at a time; readers of ``current`` need no lock.
         """
         version = self._store.version()
-        if version == self._version:
+        if version == self._version or not self._rests(version):
             return False
         self._version = version
         before = self.current.revision
@@ -176,6 +180,10 @@ class Flags:
         except InputError as error:
             self.problems = _sentences(error)
         return self.current.revision != before
+
+    def _rests(self, version: Hashable) -> bool:
+        sleep(REST)
+        return self._store.version() == version
 
 
 def _sentences(error: InputError) -> tuple[str, ...]:
