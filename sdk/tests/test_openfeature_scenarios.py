@@ -3,7 +3,8 @@
 The feature files of the specification are in no package (looked for in the source distributions of openfeature-sdk,
 openfeature-provider-flagd, -ofrep, openfeature-flagd-api, -core and in npm's server-sdk, core and flagd-core), so
 the scenarios are restated here, in the order of evaluation, evaluation_v2, hooks, metadata and contextMerging. Of
-evaluation_v2 the two on CACHED are left out: they are for providers that cache.
+evaluation_v2 the two on CACHED are left out: they are for providers that cache. "No metadata" means here: none of the
+flag's own, as every answer of ours tells its flag and its revision.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from upshot_sdk import Client
 from upshot_sdk.openfeature import UpshotProvider
 
 PICTURES = {"showImages": True, "title": "Check out these pics!", "imagesPerPage": 100}
+METADATA = {"string": "1.0.2", "integer": 2, "float": 0.1, "boolean": True}
 LEVELS = ("API", "Transaction", "Client", "Invocation", "Before Hooks")
 
 
@@ -53,6 +55,7 @@ FLAGS = {
     "integer-flag": flag("number", "ten", {"one": 1, "ten": 10}),
     "float-flag": flag("number", "half", {"tenth": 0.1, "half": 0.5}),
     "object-flag": flag("object", "template", {"empty": {}, "template": PICTURES}),
+    "metadata-flag": flag("boolean", "on", {"on": True, "off": False}, metadata=METADATA),
     "wrong-flag": flag("string", "one", {"one": "uno", "two": "dos"}),
     "context-aware": flag(
         "string", "external", {"internal": "INTERNAL", "external": "EXTERNAL"}, rules=[INTERNAL]
@@ -414,6 +417,32 @@ def test_hooks_after_an_error(of, kind, key, default, code):
     assert (told.flag_key, told.value, told.variant) == (key, default, None)
     assert (told.reason, told.error_code) == ("ERROR", code)
     assert stages["error"].error_code == code
+
+
+# metadata.feature, and of evaluation_v2.feature: flag metadata in evaluation details
+
+
+def own_metadata(of, kind, key, default):
+    """What a flag says of itself: all but what ours says of every flag."""
+    known = dict(details(of, kind, key, default).flag_metadata)
+    assert (known.pop("flag"), known.pop("revision"), known.pop("version")) == (key, "r1", "r1")
+    return known
+
+
+def test_metadata_of_a_flag(of):
+    known = own_metadata(of, "boolean", "metadata-flag", True)
+    assert known == METADATA
+    assert {name: type(value) for name, value in known.items()} == {
+        "string": str,
+        "integer": int,
+        "float": float,
+        "boolean": bool,
+    }
+
+
+@pytest.mark.parametrize(("kind", "key", "default"), DEFAULTS)
+def test_a_flag_without_metadata(of, kind, key, default):
+    assert own_metadata(of, kind, key, default) == {}
 
 
 # contextMerging.feature: what reaches our rules

@@ -8,6 +8,7 @@ from upshot.assignment.ledger import Ledger
 from upshot.assignment.payload import compile_flags
 from upshot.assignment.ranges import SPACE, overlap, size
 from upshot.model.flag import Flag, FlagSet, Holdout, Layer, Rollout, Rule, Segment, Step, Trial
+from upshot_sdk import Ruleset
 
 
 def salts():
@@ -52,6 +53,16 @@ def test_a_new_phase_draws_afresh():
 def test_an_imported_salt_is_kept():
     payload, _ = compile_flags(flag_with(trial(salt="from-elsewhere")), Ledger(), salts())
     assert experiment_of(payload)["salt"] == "from-elsewhere"
+
+
+def test_metadata_come_with_every_answer():
+    given = {"ticket": "CHK-7", "tier": 2}
+    payload, _ = compile_flags(flag_with(trial(), metadata=given), Ledger(), salts())
+    ruleset = Ruleset.from_dict(payload | {"revision": "r1"})
+    for context in ({"targetingKey": "user-1"}, {}):
+        assert given.items() <= ruleset.evaluate("checkout", context).metadata.items()
+    plain, _ = compile_flags(flag_with(trial()), Ledger(), salts())
+    assert "metadata" not in plain["flags"]["checkout"]
 
 
 def test_a_schedule_is_steps_on_one_salt_that_only_grow():

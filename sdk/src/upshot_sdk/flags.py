@@ -7,12 +7,27 @@ from types import MappingProxyType
 from typing import Any
 
 from upshot_sdk.evaluation import DEFAULT, DISABLED, STATIC, Choose, Evaluation
-from upshot_sdk.node import Node
+from upshot_sdk.node import Node, is_number
 from upshot_sdk.rules import ALWAYS, Claim, Reading, Rule, Shared, read_rules, read_variant
 from upshot_sdk.targeting import MAX_COST, MAX_DEPTH, Context, Test
 from upshot_sdk.values import TYPES, natural_types, read_variants
 
 MAX_TIMES = 100  # at which rules of one flag begin or end
+RESERVED = frozenset(
+    {
+        "attributes",
+        "contextId",
+        "experiment_id",
+        "flag",
+        "flagSetId",
+        "phase",
+        "revision",
+        "rule",
+        "unit",
+        "unit_id",
+        "version",
+    }
+)
 
 Clock = Callable[[], float]
 Decide = Callable[[Context, Clock], Evaluation]
@@ -56,14 +71,17 @@ def read_flag(
 
     ``others`` holds the flags that it needs, compiled before.
     """
-    fields = node.fields(("type", "variants"), ("enabled", "default_variant", "rules", "prerequisites"))
+    fields = node.fields(
+        ("type", "variants"), ("enabled", "default_variant", "rules", "prerequisites", "metadata")
+    )
     if fields is None:
         return None, ()
     kind = fields["type"].value
     if kind not in TYPES:
         fields["type"].expected(f"one of {', '.join(TYPES)}")
     values = read_variants(fields["variants"], str(kind))
-    metadata = MappingProxyType({"flag": key, "revision": revision})
+    given = _metadata(fields["metadata"]) if "metadata" in fields else {}
+    metadata = MappingProxyType({**given, "flag": key, "revision": revision})
     reading = Reading(values=values, metadata=metadata, shared=shared)
     default = read_variant(fields["default_variant"], values) if "default_variant" in fields else None
     enabled = fields["enabled"].flag() if "enabled" in fields else True
@@ -95,6 +113,17 @@ def _check_limits(node: Node, cost: int, depth: int, times: int) -> None:
         node.problem(f"its prerequisites are a chain of {depth}: {MAX_DEPTH} are allowed")
     if times > MAX_TIMES:
         node.problem(f"its rules begin and end at {times} different times: {MAX_TIMES} are allowed")
+
+
+def _metadata(node: Node) -> dict[str, Any]:
+    """What people want to be told with each answer of the flag: plain values, under names of their own."""
+    members = dict(node.members())
+    for name, member in members.items():
+        if name in RESERVED:
+            member.problem(f"this name is taken by what every answer tells: {', '.join(sorted(RESERVED))}")
+        elif not isinstance(member.value, str | bool) and not is_number(member.value):
+            member.expected("text, a number, true or false")
+    return {name: member.value for name, member in members.items()}
 
 
 def _prerequisites(node: Node, others: Mapping[str, Flag]) -> Needs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from upshot_sdk.allocation import overlapping, read_ranges, read_unit
-from upshot_sdk.fingerprint import fingerprints
+from upshot_sdk.fingerprint import digest, fingerprint
 from upshot_sdk.flags import Flag, prerequisite_keys, read_flag
 from upshot_sdk.node import Node, Problem
 from upshot_sdk.rules import Claim, Holdout, Shared
@@ -46,10 +46,10 @@ def read_payload(value: object) -> Payload:
         layers=dict(_layers(fields["layers"])) if "layers" in fields else {},
         holdouts=dict(_holdouts(fields["holdouts"])) if "holdouts" in fields else {},
     )
-    flags, unusable = _flags(fields["flags"], revision, shared)
+    common = digest([fields[name].value for name in ("segments", "layers", "holdouts") if name in fields])
+    flags, unusable, prints = _flags(fields["flags"], revision, shared, common)
     problems = (*top.problems, *(problem for found in unusable.values() for problem in found))
     told = {key: "; ".join(map(str, found)) for key, found in unusable.items()}
-    prints = fingerprints({name: member.value for name, member in fields.items()})
     return Payload(
         revision=revision, flags=flags, unusable=told, problems=problems, usable=True, fingerprints=prints
     )
@@ -101,17 +101,22 @@ def _holdouts(node: Node) -> Iterator[tuple[str, Holdout]]:
             yield name, Holdout(salt=salt, unit=read_unit(fields), ranges=read_ranges(fields["ranges"]))
 
 
-def _flags(node: Node, revision: str, shared: Shared) -> tuple[dict[str, Flag], dict[str, list[Problem]]]:
+def _flags(
+    node: Node, revision: str, shared: Shared, common: bytes
+) -> tuple[dict[str, Flag], dict[str, list[Problem]], dict[str, bytes]]:
     nodes = {key: inner.apart() for key, inner in node.members()}
     compiled: dict[str, Flag] = {}
     claims: dict[str, tuple[Claim, ...]] = {}
+    prints: dict[str, bytes] = {}
     for key in _in_order(nodes, lambda inner: prerequisite_keys(inner.value), "flags"):
+        needed = sorted(prerequisite_keys(nodes[key].value))
+        prints[key] = fingerprint(nodes[key].value, [prints.get(other, b"") for other in needed], common)
         flag, claims[key] = read_flag(key, nodes[key], revision, shared, compiled)
         if flag is not None:
             compiled[key] = flag
     _check_layers(claim for key in nodes for claim in claims.get(key, ()))
     unusable = {key: inner.problems for key, inner in nodes.items() if inner.problems}
-    return {key: compiled[key] for key in nodes if key not in unusable}, unusable
+    return {key: compiled[key] for key in nodes if key not in unusable}, unusable, prints
 
 
 def _in_order(nodes: Mapping[str, Node], needs: Callable[[Node], set[str]], what: str) -> Iterator[str]:

@@ -202,7 +202,7 @@ def _words(pair: Pair[Flag]) -> Iterator[Edit]:
         yield safe(f"flag {pair.after.key}: {name} changed", "which touches no assignment", pair.after.key)
 
 
-WORDS = ("description", "owner", "expires", "monitoring")
+WORDS = ("description", "owner", "expires", "monitoring", "metadata")
 FLAG: Mapping[str, Judge] = {
     "key": _key,
     "type": _type,

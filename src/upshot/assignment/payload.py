@@ -113,6 +113,8 @@ def _flag(flag: Flag, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
         result["prerequisites"] = [
             {"flag": needed.flag, "variants": list(needed.variants)} for needed in flag.prerequisites
         ]
+    if flag.metadata:
+        result["metadata"] = dict(flag.metadata)
     result["rules"] = rules
     return result
 

@@ -148,6 +148,7 @@ class Flag:
         prerequisites: all must hold, else the default variant is served.
         description, owner, expires: what it is for, who asked for it and when it should be gone.
         monitoring: limits that watch its rollout.
+        metadata: plain values told with every answer, such as a ticket; telemetry sees them.
     """
 
     key: str
@@ -162,6 +163,7 @@ class Flag:
     owner: str = ""
     expires: date | None = None
     monitoring: Monitoring | None = None
+    metadata: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
