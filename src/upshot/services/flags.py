@@ -77,10 +77,14 @@ def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Pu
     """
     published, ledger, findings = _compiled(stored.flags, stored.ledger, new_salt)
     further = [finding for finding in findings if not finding.follows(stored.findings)]
-    problems = (*stored.problems, *stored.sources.told(further))
+    problems = sorted((*stored.problems, *stored.sources.told(further)), key=_file)
     if problems or published is None:
         raise PlanError(problems, where)
     return published, ledger
+
+
+def _file(problem: str) -> str:
+    return problem.partition(": ")[0]
 
 
 def applied(store: FlagStore) -> Published:
