@@ -60,7 +60,9 @@ def test_the_segment_of_a_living_process_is_left_alone(tmp_path):
     segment = OpenSegment.create(tmp_path)
     segment.append(ONE)
     assert recover(tmp_path) == ()
-    program = "import sys, pathlib; from upshot.events.recovery import recover; print(recover(pathlib.Path(sys.argv[1])))"
+    program = (
+        "import sys, pathlib; from upshot.events.recovery import *; print(recover(pathlib.Path(sys.argv[1])))"
+    )
     command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "()"
