@@ -26,6 +26,7 @@ from openfeature.track import TrackingEventDetails
 
 from upshot_sdk import Client
 from upshot_sdk.openfeature import UpshotProvider
+from upshot_sdk.testing import override_flags
 
 ALL = [[0, 2**32]]
 EXPERIMENT = {
@@ -283,6 +284,16 @@ def test_no_exposure_where_the_caller_got_no_variant_of_an_experiment(of, server
     of.get_boolean_value("checkout", False, USER)  # a mismatch: the default
     of.get_string_value("checkout", "x")  # no unit: the default
     of.get_string_value("missing", "x", USER)
+    assert exposures(server, client) == []
+
+
+def test_what_a_test_of_the_application_decided_is_answered_and_not_sent(of, provider, server, client):
+    with override_flags({"checkout": "old"}):
+        answer = of.get_string_details("checkout", "x", USER)
+        assert (answer.value, answer.reason) == ("old", "STATIC")
+        assert dict(answer.flag_metadata) == {"flag": "checkout", "override": True, "contextId": "user-1"}
+        with pytest.raises(GeneralError):
+            provider.resolve_string_details(["unhashable"], "x", USER)
     assert exposures(server, client) == []
 
 

@@ -184,9 +184,12 @@ class Known(Mapping[str, Scalar]):
     def _scalars(self) -> Mapping[str, Scalar]:
         known = self.answer.metadata
         flat = {name: value for name, value in known.items() if isinstance(value, Scalar)}
-        unit_id = self.context.get("targetingKey")
-        named = {"contextId": unit_id, **self._named} if isinstance(unit_id, str) else self._named
-        return {**flat, **named, "version": known["revision"]}
+        found = {"contextId": self.context.get("targetingKey"), "version": known.get("revision")}
+        return {
+            **flat,
+            **self._named,
+            **{name: told for name, told in found.items() if isinstance(told, str)},
+        }
 
     def __getitem__(self, name: str) -> Scalar:
         return self._scalars[name]

@@ -33,6 +33,8 @@ def overridden(flag_key: str, default: Any) -> Evaluation | None:
     Raises:
         TypeError: the value is not of the default's type: a mistake of the test, and the place to hear of it.
     """
+    if not isinstance(flag_key, str):  # an evaluation never raises, whatever it is asked
+        return None
     override = overrides.get().get(flag_key)
     if override is None and everywhere:
         override = next((found[flag_key] for found in reversed(everywhere) if flag_key in found), None)
