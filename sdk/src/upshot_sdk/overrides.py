@@ -27,7 +27,7 @@ everywhere: list[Overrides] = []
 """Those of every thread of the process, the newest last."""
 
 
-def overridden(flag_key: str, default: Any) -> Evaluation | None:
+def overridden(flag_key: object, default: Any) -> Evaluation | None:
     """The answer that a test has decided on; None where it said nothing about this flag.
 
     Raises:
