@@ -182,7 +182,10 @@ def measure() -> tuple[str, bool]:
         "",
         f"- {slowest:,.0f} evaluations for a second of a core's time (at least {PROMISED:,} are promised)",
     ]
-    machine = f"CPython {platform.python_version()}, {os.cpu_count()} virtual cores, {platform.machine()}"
+    busy = f"{os.getloadavg()[1]:.1f} processes wanted them"
+    machine = (
+        f"CPython {platform.python_version()}, {os.cpu_count()} virtual cores ({busy}), {platform.machine()}"
+    )
     how = f"{machine}; medians of {ROUNDS} rounds of {SECONDS} s by wrk over 16 connections, best round in brackets."
     return how + "\n\n" + "\n".join(lines), slowest < PROMISED
 
