@@ -137,12 +137,11 @@ class Site:
         pages: path -> HTML. files: a folder that it serves below ``/files/``.
         batches: the bodies that came to ``/v1/batch``. asked: (path, status) of what was handed on.
         status: what ``/v1/batch`` is answered with.
-        down: whether it hangs up instead of handing on.
     """
 
     def __init__(self, behind, files=None):
         self.pages, self.files, self.behind = {}, files, behind
-        self.batches, self.asked, self.status, self.down = [], [], 200, False
+        self.batches, self.asked, self.status = [], [], 200
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -192,8 +191,6 @@ class Site:
             self._file(request, path)
         elif path == "/v1/batch":
             self._keep(request, body)
-        elif self.down:
-            request.close_connection = True
         else:
             self._hand_on(request, body)
 

@@ -101,16 +101,22 @@ def test_the_next_page_has_the_answers_at_once_and_asks_whether_they_hold(visito
     assert bulk == [200, 304]
 
 
+def test_the_next_page_does_not_wait_for_the_server(visitor):
+    visitor.visit()
+    script = (
+        "let now = 'waiting'; upshot.ready.then(() => now = 'ready'); setTimeout(() => document.title = now)"
+    )
+    visitor.site.pages["/slow"] = f"{visitor.site.pages['/']}<script>{script}</script>"
+    visitor.page.route("**/evaluate/flags", lambda route: None)
+    visitor.page.goto(visitor.site.url + "/slow")
+    visitor.page.wait_for_function("document.title == 'ready'", timeout=1_000)
+
+
 def test_the_kept_answers_serve_while_the_server_is_down(visitor):
     visitor.visit()
     variant = visitor.run("upshot.variant('checkout')")
-    visitor.site.down = True
-    visitor.site.pages["/own"] = f"<script>{SCRIPT.read_text()}</script>".replace(
-        "document.currentScript", f"{{src: '{visitor.site.url}/upshot.js', dataset: {{}}}}"
-    )
-    visitor.page.goto(visitor.site.url + "/own")
-    visitor.run("upshot.start({key: 'client-key-of-the-tests'})")
-    visitor.ready()
+    visitor.page.route("**/evaluate/flags", lambda route: route.abort())
+    visitor.visit("/next")
     assert visitor.run("upshot.variant('checkout')") == variant
 
 
@@ -342,6 +348,19 @@ def test_messages_are_numbered_so_that_loss_can_be_seen(visitor):
     came = visitor.site.wait_for(30)
     assert sorted(message["context"]["seq"] for message in came) == list(range(1, 31))
     assert len({message["context"]["instance"] for message in came}) == 1
+    assert len(visitor.site.batches) <= 6  # one at a time: what comes meanwhile goes together
+
+
+def test_a_message_that_can_never_be_taken_does_not_hold_up_the_others(visitor):
+    visitor.site.status = 413
+    visitor.visit()
+    visitor.run("upshot.track('Huge', {picture: 'x'.repeat(1e6)})")
+    visitor.site.wait_for(1)
+    visitor.page.wait_for_function("Object.keys(localStorage).every(name => !name.includes('!'))")
+    visitor.site.status = 200
+    visitor.site.batches.clear()
+    visitor.run("upshot.track('Small')")
+    assert [message["event"] for message in visitor.site.wait_for(1)] == ["Small"]
 
 
 # Nothing of this breaks the page
