@@ -318,12 +318,13 @@ def test_no_exposure_where_the_caller_only_looks(of, server, client):
     assert len(exposures(server, client)) == 1
 
 
-def test_the_hook_leaves_other_providers_alone(server, client, provider):
+def test_the_hook_leaves_other_providers_alone(server, client, provider, caplog):
     from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
     api.set_provider_and_wait(InMemoryProvider({"other": InMemoryFlag("on", {"on": "x"})}), "other")
     options = FlagEvaluationOptions(hooks=provider.get_provider_hooks())
     assert api.get_client("other").get_string_value("other", "y", USER, options) == "x"
+    assert [record for record in caplog.records if record.name == "openfeature"] == []
     assert exposures(server, client) == []
 
 

@@ -218,8 +218,8 @@ class ExposureHook(Hook):
     def finally_after(
         self, hook_context: HookContext, details: FlagEvaluationDetails[FlagValueType], hints: HookHints
     ) -> None:
-        known = details.flag_metadata
-        if isinstance(known, Known) and details.error_code is None and hints.get("exposure") is not False:
+        known = details.flag_metadata  # ours only with a value of ours: errors have none
+        if isinstance(known, Known) and hints.get("exposure") is not False:
             self._client.expose(known.answer, known.context)
 
 
