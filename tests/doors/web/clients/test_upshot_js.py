@@ -1,5 +1,6 @@
 """`/upshot.js` in headless Chromium: on a site with `upshot serve` behind it, and from another origin."""
 
+import re
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import upshot.doors.web
 from upshot_sdk.identity import YEAR, is_id
 
 SCRIPT = Path(upshot.doors.web.__file__).parent / "static" / "upshot.js"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "browser.md"
 TAG = '<!doctype html><title>a page</title><script src="{src}/upshot.js" data-key="{key}"></script>'
 BARE = '<!doctype html><title>a page</title><script src="{src}/upshot.js"></script>'
 
@@ -59,6 +61,18 @@ def test_it_is_small_as_it_is_served(served):
     assert answer.content == SCRIPT.read_bytes()
     assert len(answer.content) <= 3_072
     assert answer.headers["content-type"].startswith("text/javascript")
+
+
+def test_the_page_of_the_document_works_as_it_stands(visitor, served):
+    (page,) = re.findall(r"```html\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    visitor.site.pages["/"] = page.replace("UPSHOT_CLIENT_KEY", served.client_key)
+    visitor.visit()
+    shown = visitor.page.text_content("#title")
+    assert shown == served.answer("checkout", targetingKey=visitor.id)["value"]
+    visitor.page.click("#buy")
+    exposure, purchase = visitor.site.wait_for(2)
+    assert (exposure["event"], purchase["event"]) == ("Experiment Viewed", "Purchase")
+    assert purchase["properties"] == {"value": 12.5}
 
 
 # Flags
