@@ -70,7 +70,7 @@ def compact(directory: Path) -> Report:
         report = Report(torn=sum(found.torn for found in recover(place.log)))
         with open_manifest(place.manifest) as manifest:
             if report.torn:
-                manifest.commit(Change(tally={"torn": report.torn}), _now())
+                manifest.commit(Change(tally={"torn": report.torn}), now())
             clean(place, manifest)
             for segments in _batches(sealed_segments(place.log)):
                 report += _compact(place, manifest, segments)
@@ -101,7 +101,7 @@ def clean(place: DataDirectory, manifest: Manifest) -> None:
     """Delete what does not count: segments that are compacted, files that were replaced, what a crash left over."""
     counted = manifest.names()
     retired = manifest.retired()
-    kept = counted | {name for name, since in retired.items() if since > _now() - GRACE}
+    kept = counted | {name for name, since in retired.items() if since > now() - GRACE}
     compacted = manifest.segments()
     _delete(place.log, [path for path in sealed_segments(place.log) if path.name in compacted])
     for files in (place.events, place.rejected):
@@ -143,7 +143,7 @@ def _compact(place: DataDirectory, manifest: Manifest, segments: Sequence[Path])
     )
     written = _written(place, manifest, intake)
     names = tuple(path.name for path in segments)
-    manifest.commit(replace(written, segments=names, tally=_tally(report)), _now())
+    manifest.commit(replace(written, segments=names, tally=_tally(report)), now())
     return report
 
 
@@ -187,7 +187,7 @@ def write_events(
         first_time=times["min"].as_py(),
         last_time=times["max"].as_py(),
         last_arrival=pc.max(table["arrival"]).as_py(),
-        made_at=_now(),
+        made_at=now(),
     )
 
 
@@ -204,5 +204,6 @@ def new_name(suffix: str) -> str:
     return f"{time_ns():020}-{os.urandom(4).hex()}.{suffix}"
 
 
-def _now() -> int:
+def now() -> int:
+    """Microseconds since 1970."""
     return time_ns() // 1_000
