@@ -1,0 +1,124 @@
+"""Events with SQL: what is compacted and what was accepted a moment ago, each event once.
+
+The views are of one moment. Segments are read before the manifest: what is compacted in between is in both, and is
+recognised by its key; the other way round it could be in neither.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from upshot.events.intake import Intake, read_bytes, read_segments
+from upshot.events.layout import DataDirectory
+from upshot.events.manifest import EventFile, Manifest, open_manifest
+from upshot.events.segment import open_segments, sealed_segments
+from upshot.events.table import SCHEMA, to_table
+
+EXPOSURE = "Experiment Viewed"
+
+_EXPOSURES = f"""
+CREATE VIEW exposures AS
+SELECT
+    said[1] AS experiment_id,
+    TRY_CAST(said[2] AS INTEGER) AS phase,
+    COALESCE(said[3], said[4], said[5]) AS variant,
+    said[6] AS flag,
+    said[7] AS revision,
+    said[8] AS unit_kind,
+    COALESCE(said[9], unit) AS unit_id,
+    said[10] AS attributes,
+    said[11] AS instance,
+    TRY_CAST(said[12] AS BIGINT) AS seq,
+    unit, unit_number, user_id, anonymous_id, group_id, time, received_at, source, message_id, arrival
+FROM (
+    SELECT *, json_extract_string(properties, [
+        'experiment_id', 'phase', 'variant', 'variation_id', 'variation_name', 'flag', 'revision', 'unit', 'unit_id',
+        'attributes', 'instance', 'seq'
+    ]) AS said
+    FROM events
+    WHERE type = 'track' AND event = '{EXPOSURE}'
+)
+WHERE said[1] IS NOT NULL AND COALESCE(said[3], said[4], said[5]) IS NOT NULL
+"""  # noqa: S608 - a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is kept at one moment: Parquet files, and the events that are in none yet.
+
+    Attributes:
+        files: that count.
+        tail: a table of `table.SCHEMA`; `arrival` is null, and units that have no number yet have a negative one.
+        refused: messages in segments that are no events.
+    """
+
+    files: tuple[EventFile, ...]
+    tail: pa.Table
+    refused: int
+
+
+def snapshot(directory: Path) -> Snapshot:
+    """What is kept now."""
+    place = DataDirectory(directory)
+    place.make()
+    paths = [*sealed_segments(place.log), *open_segments(place.log)]
+    contents = {path.stem: data for path in paths if (data := read_bytes(path)) is not None}
+    with open_manifest(place.manifest) as manifest, manifest.snapshot():
+        compacted = {Path(name).stem for name in manifest.segments()}
+        keys = [place.events / file.name for file in manifest.key_files()]
+        waiting = [data for name, data in contents.items() if name not in compacted]
+        intake = read_segments(waiting, keys, manifest.deletions())
+        return Snapshot(manifest.event_files(), _tail(manifest, intake), len(intake.rejections))
+
+
+def connect(directory: Path, *, memory: str = "2GB", threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection to a database in memory with the views `events` and `exposures`, as they are now.
+
+    It reads the files of events and nothing else: no other file, no network. What it read may be replaced after a
+    while (`compaction.GRACE`), so connect again for each piece of work.
+
+    Args:
+        memory: that a query may take, as DuckDB writes it.
+        threads: that a query may take; None: as many as there are cores.
+    """
+    found = snapshot(directory)
+    connection = duckdb.connect(
+        ":memory:", config={"memory_limit": memory, **({"threads": threads} if threads else {})}
+    )
+    connection.register("arrived", found.tail)
+    connection.execute("CREATE TABLE tail AS SELECT * FROM arrived")
+    connection.unregister("arrived")
+    events = DataDirectory(directory).events.resolve()
+    connection.execute(_events(events / file.name for file in found.files))
+    connection.execute(_EXPOSURES)
+    for setting in (
+        f"allowed_directories = [{_quoted(str(events))}]",
+        "enable_external_access = false",
+        "python_enable_replacements = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+    return connection
+
+
+def _tail(manifest: Manifest, intake: Intake) -> pa.Table:
+    events = tuple(intake.events.values())
+    units = {event.unit for event in events}
+    numbers = manifest.numbers(units)
+    strangers = sorted(units - numbers.keys())
+    numbers |= {unit: -number for number, unit in enumerate(strangers, 1)}
+    return to_table(events, numbers, None)
+
+
+def _events(paths: Iterable[Path]) -> str:
+    names = ", ".join(_quoted(str(path)) for path in paths)
+    columns = ", ".join(SCHEMA.names)
+    kept = f"SELECT {columns} FROM read_parquet([{names}]) UNION ALL " if names else ""  # noqa: S608
+    return f"CREATE VIEW events AS {kept}SELECT {columns} FROM tail"  # noqa: S608
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
