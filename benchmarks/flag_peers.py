@@ -10,7 +10,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upshot_sdk import Client
 
 Evaluate = Callable[[str, str, dict], object]  # flag, unit, attributes -> value
 SPACE = 2**32
@@ -60,31 +66,38 @@ def upshot_load(text: str) -> Evaluate:
     return lambda key, unit, attributes: evaluate(key, {"targetingKey": unit, **attributes}, OTHERWISE).value
 
 
+def started_client(text: str) -> "Client":
+    """A client that was given its flags by a server on this machine, and asks no more."""
+    from upshot_sdk import Client
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.handle_request, daemon=True).start()
+    directory = tempfile.mkdtemp()
+    client = Client(
+        f"http://127.0.0.1:{server.server_port}", "key", directory=directory, stream=False, poll_interval=3600
+    )
+    assert client.wait(10)
+    return client
+
+
+def client_load(text: str) -> Evaluate:
+    evaluate = started_client(text).evaluate
+    return lambda key, unit, attributes: evaluate(key, {"targetingKey": unit, **attributes}, OTHERWISE).value
+
+
 def openfeature_load(text: str) -> Evaluate:
     from openfeature import api
     from openfeature.evaluation_context import EvaluationContext
-    from openfeature.flag_evaluation import FlagResolutionDetails
-    from openfeature.provider import AbstractProvider, Metadata
 
-    from upshot_sdk import Ruleset
+    from upshot_sdk.openfeature import UpshotProvider
 
-    ruleset = Ruleset.from_json(text)
-
-    class Provider(AbstractProvider):
-        """The least that OpenFeature needs: what its client costs on top of the evaluator."""
-
-        def get_metadata(self) -> Metadata:
-            return Metadata(name="upshot")
-
-        def resolve_string_details(self, flag_key, default_value, evaluation_context=None):
-            context = {"targetingKey": evaluation_context.targeting_key, **evaluation_context.attributes}
-            answer = ruleset.evaluate(flag_key, context, default_value)
-            return FlagResolutionDetails(value=answer.value, variant=answer.variant, reason=answer.reason)
-
-        resolve_boolean_details = resolve_integer_details = resolve_string_details
-        resolve_float_details = resolve_object_details = resolve_string_details
-
-    api.set_provider_and_wait(Provider())
+    api.set_provider_and_wait(UpshotProvider(started_client(text)))
     client = api.get_client()
     return lambda key, unit, attributes: client.get_string_value(
         key, OTHERWISE, EvaluationContext(unit, attributes)
@@ -364,6 +377,7 @@ PEERS = {
         configure=partial(upshot_configuration, exposures=False),
         load=upshot_load,
     ),
+    "upshot, the client": Peer(module="upshot_sdk.client", configure=upshot_configuration, load=client_load),
     "upshot by OpenFeature": Peer(
         module="openfeature.api", configure=upshot_configuration, load=openfeature_load
     ),
