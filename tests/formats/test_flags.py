@@ -135,7 +135,7 @@ def test_a_set_may_be_spread_over_files_but_each_thing_is_in_one():
         ("flags: {1: {}}", "flags: the name 1 is not text: quote it"),
         ("flags: {a: {}, a: {}}", "line 1: a is given twice: mend the YAML there"),
         ("? [a]\n: b", "line 1: ['a'] is no name: mend the YAML there"),
-        ("[" * 5000, "this is nested too deep to be read: write it flatter"),
+        ("[" * 3000, "this is nested too deep to be read: write it flatter"),
         ("flags: {a b: {}}", "flags.a b: a name is letters, digits and _ . : - without spaces"),
         ("flags: {a: 5}", "flags.a: 5 is not a flag, such as {enabled: true, percentage: 10}"),
     ],

@@ -191,7 +191,7 @@ def _leave_out(fields: Any, loc: tuple[str | int, ...]) -> None:
     """Take out of nested fields what a path leads to: the field that cannot be read, not its neighbours."""
     part, *rest = loc
     inner = fields.get(part) if isinstance(fields, dict) else fields[int(part)]
-    if part in ENTRIES and isinstance(inner, dict):
+    if rest and part in ENTRIES and isinstance(inner, dict):
         inner.pop(rest[0], None)
     elif rest and isinstance(inner, dict | list):
         _leave_out(inner, tuple(rest))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Hashable
+from math import inf
 from typing import Any
 
 import yaml
@@ -42,10 +43,31 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+MAX_NODES = 2_000_000
+"""What a text may hold once its aliases are written out: a few of them can stand for more than memory holds."""
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node is; one that holds itself is endless."""
+    if id(node) not in known:
+        known[id(node)] = inf
+        parts = (
+            [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else (node.value if isinstance(node, yaml.SequenceNode) else ())
+        )
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
 def read_yaml(text: str, where: str) -> Any:
     """The plain values a YAML (or JSON) text holds. Raises PlanError with the line that does not parse."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > MAX_NODES:
+            raise PlanError([f"its aliases make it more than {MAX_NODES:,} values: write fewer"], where)
+        return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""

@@ -13,7 +13,7 @@ from upshot_sdk import Ruleset, RulesetError
 from upshot_sdk.node import Node, Problem, shortened
 
 Places = dict[str, tuple[str, str, str, Rule | None]]
-"""Path in the payload -> section, name and path below it in the files, and the rule that it is in."""
+"""Path in the payload, longest first -> section, name and path below it in the files, and the rule that it is in."""
 
 
 def read_ruleset(payload: Mapping[str, Any], flags: FlagSet) -> tuple[Ruleset | None, tuple[Finding, ...]]:
@@ -22,7 +22,7 @@ def read_ruleset(payload: Mapping[str, Any], flags: FlagSet) -> tuple[Ruleset | 
         return Ruleset.from_dict(payload), ()
     except RulesetError as error:
         problems = error.problems
-    places = dict(_places(payload, flags))
+    places = dict(sorted(_places(payload, flags), key=lambda place: -len(place[0])))
     echoes = _echoes(flags)
     return None, tuple(_finding(problem, places) for problem in problems if problem.message not in echoes)
 
@@ -56,10 +56,9 @@ def _owners(flag: Flag) -> Iterator[Rule | None]:
 
 
 def _finding(problem: Problem, places: Places) -> Finding:
-    for path in sorted(places, key=len, reverse=True):
+    for path, (section, name, below, rule) in places.items():
         rest = problem.path[len(path) :]
         if problem.path.startswith(path) and rest[:1] in ("", ".", "["):
-            section, name, below, rule = places[path]
             written = "" if below == ".overrides" else _written(rest, rule)
             return Finding(section=section, name=name, below=below + written, message=problem.message)
     return Finding(section="ruleset", name=problem.path, message=problem.message)

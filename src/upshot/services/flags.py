@@ -75,7 +75,10 @@ def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Pu
     Raises:
         PlanError: everything that is wrong with it, in all files and to the evaluator, at once.
     """
-    published, ledger, findings = _compiled(stored.flags, stored.ledger, new_salt)
+    try:
+        published, ledger, findings = _compiled(stored.flags, stored.ledger, new_salt)
+    except ValueError as error:  # shares that cannot be divided
+        raise PlanError([*stored.problems, str(error)], where) from error
     further = [finding for finding in findings if not finding.follows(stored.findings)]
     problems = sorted((*stored.problems, *stored.sources.told(further)), key=_file)
     if problems or published is None:
@@ -125,12 +128,19 @@ def _compiled(
     flags: FlagSet, ledger: Ledger, new_salt: NewSalt
 ) -> tuple[Published | None, Ledger, tuple[Finding, ...]]:
     payload, after = compile_flags(flags, ledger, new_salt)
-    revision = hashlib.sha256(_json(payload)).hexdigest()[:16]
+    revision = _revision(payload)
     payload["revision"] = revision
     ruleset, findings = read_ruleset(payload, flags)
     if ruleset is None:
         return None, after, findings
     return Published(revision=revision, body=_json(payload), ruleset=ruleset), after, ()
+
+
+def _revision(payload: Mapping[str, object]) -> str:
+    try:
+        return hashlib.sha256(_json(payload)).hexdigest()[:16]
+    except (TypeError, ValueError, RecursionError):
+        return "unreadable"  # what JSON has no word for, the evaluator refuses
 
 
 def _json(payload: Mapping[str, object]) -> bytes:
