@@ -76,6 +76,9 @@ def started_client(text: str) -> "Client":
             self.end_headers()
             self.wfile.write(text.encode())
 
+        def log_message(self, *_: object) -> None:
+            pass
+
     server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.handle_request, daemon=True).start()
     directory = tempfile.mkdtemp()
