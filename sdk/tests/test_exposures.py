@@ -27,6 +27,17 @@ def test_memory_is_bounded_and_what_is_met_often_is_kept():
     assert exposures.first("e", 1, "u0", "a")  # forgotten, so sent again
 
 
+def test_what_could_not_be_sent_is_first_again():
+    exposures = Exposures(kept=2)
+    for unit in "uvw":  # u and v are of the old generation by now
+        assert exposures.first("e", 1, unit, "a")
+    for unit in "uw":
+        exposures.forget("e", 1, unit, "a")
+        assert exposures.first("e", 1, unit, "a")
+    assert not exposures.first("e", 1, "v", "a")
+    exposures.forget("e", 1, "nobody", "a")
+
+
 def test_threads_that_meet_it_at_once_send_it_once():
     exposures = Exposures()
     with ThreadPoolExecutor(8) as pool:

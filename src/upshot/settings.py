@@ -17,12 +17,14 @@ class Settings:
         client_key: goes to browsers and phones and opens evaluated values only; None: not set.
         allowed_origins: web origins whose pages may ask; ``*`` is any.
         flag_set: names these flags in what evaluations report (``flagSetId``, OpenTelemetry's feature_flag.set.id).
+        rate_limit: events a second that each write key may send to a process; None: any number.
     """
 
     server_key: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
     allowed_origins: tuple[str, ...] = ("*",)
     flag_set: str = "default"
+    rate_limit: float | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -45,6 +47,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         client_key=client_key,
         allowed_origins=_origins(environ.get("UPSHOT_ALLOWED_ORIGINS") or "*"),
         flag_set=environ.get("UPSHOT_FLAG_SET") or "default",
+        rate_limit=_rate(environ.get("UPSHOT_RATE_LIMIT")),
     )
 
 
@@ -72,3 +75,15 @@ def _origins(text: str) -> tuple[str, ...]:
                 "with commas between"
             )
     return origins
+
+
+def _rate(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise InputError(f"UPSHOT_RATE_LIMIT is {text!r}: give events a second, such as 1000")
+    return rate

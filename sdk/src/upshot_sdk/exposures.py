@@ -27,5 +27,11 @@ class Exposures:
             self._old, self._young = young, {}
         return not met
 
+    def forget(self, experiment: str, phase: int, unit_id: str, variant: str) -> None:
+        """That it could not be sent: the next time counts as the first again."""
+        entry = hash((experiment, phase, unit_id, variant))
+        self._young.pop(entry, None)
+        self._old.pop(entry, None)
+
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

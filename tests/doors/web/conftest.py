@@ -1,9 +1,11 @@
 """A real server on a real socket, over flags that tests edit, at a time that tests set."""
 
 import socket
+import tempfile
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from unittest.mock import patch
 
 import httpx
@@ -12,6 +14,9 @@ import pytest
 from upshot.assignment.ledger import Ledger
 from upshot.doors.web.app import create_app
 from upshot.doors.web.server import listen, server_of
+from upshot.events.frame import Frame, decode
+from upshot.events.log import EventLog
+from upshot.events.message import read_batch
 from upshot.model.flag import Flag, FlagSet, Rollout, Rule, Trial
 from upshot.services.flags import Flags
 from upshot.settings import Settings
@@ -127,6 +132,24 @@ class Running:
         assert not self._thread.is_alive()
         return time.monotonic() - began
 
+    def soon(self, holds):
+        """Whether something comes soon."""
+        wait_until(holds)
+        return True
+
+    def frames(self):
+        """What the log holds, in the order in which it came."""
+        found = [item for path in sorted((self.data / "log").iterdir()) for item in decode(path.read_bytes())]
+        assert all(isinstance(item, Frame) for item in found)
+        return found
+
+    def events(self):
+        """The events in the log, and what was sent and is none."""
+        pairs = [read_batch(frame) for frame in self.frames()]
+        return [event for events, _ in pairs for event in events], [
+            one for _, rejections in pairs for one in rejections
+        ]
+
     def forgot_all_requests(self):
         """Whether no request is being answered, soon."""
         wait_until(lambda: not self._server.server_state.tasks)
@@ -152,13 +175,26 @@ class Running:
 
 
 @contextmanager
-def serving(flags=FLAGS, **settings):
+def serving(flags=FLAGS, limits=None, **settings):
+    """A server with a data directory of its own."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        closing(EventLog.open(Path(directory), limits)) as log,
+        _serving(flags, log, settings) as running,
+    ):
+        running.data = Path(directory)
+        yield running
+
+
+@contextmanager
+def _serving(flags, log, settings):
     store, clock = MemoryStore(flags), Clock()
     clock.to_start_of_period(300)
     salts = iter(f"salt-{number}" for number in range(10_000))
     options = Settings(server_key=SERVER_KEY, client_key=CLIENT_KEY, **settings)
     with patch("upshot.doors.web.live.EVERY", 0.05):
-        running = Running(create_app(Flags(store, lambda: next(salts)), options, clock), store, clock)
+        running = Running(create_app(Flags(store, lambda: next(salts)), log, options, clock), store, clock)
+        running.log = log
         running.start()
         try:
             yield running

@@ -69,7 +69,7 @@ def test_a_server_that_stops_is_not_ready(own):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/v1/batch", "/ofrep/v1/configuration", "/v1/ruleset/", "/%00"]
+    "path", ["/", "/nothing", "/v1/events", "/ofrep/v1/configuration", "/v1/ruleset/", "/%00"]
 )
 def test_unknown_paths_are_json(shared, path):
     with shared.client() as client:
@@ -175,4 +175,4 @@ def test_an_application_needs_keys():
     from upshot.doors.web.app import create_app
 
     with pytest.raises(ValueError, match="settings without keys"):
-        create_app(None, Settings())
+        create_app(None, None, Settings())

@@ -1,9 +1,10 @@
-"""`upshot serve`: flags for servers and browsers, from files that may be edited meanwhile."""
+"""`upshot serve`: flags for servers and browsers, from files that may be edited meanwhile, and a log for events."""
 
 import json
 import logging
 import os
 import secrets
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  upshot serve --flags flags
+  upshot serve --flags flags --data upshot-data
   UPSHOT_SERVER_KEY=... UPSHOT_CLIENT_KEY=... upshot serve --flags flags --host 0.0.0.0
 
 \b
 Environment:
   UPSHOT_SERVER_KEY       opens everything, rules included; for your servers
-  UPSHOT_CLIENT_KEY       opens evaluated values only; for browsers and phones
+  UPSHOT_CLIENT_KEY       opens evaluated values and takes events; for browsers and phones
   UPSHOT_ALLOWED_ORIGINS  web origins whose pages may ask, with commas between [*]
   UPSHOT_FLAG_SET         what evaluations report as flagSetId [default]
+  UPSHOT_RATE_LIMIT       events a second that each key may send [any number]
 """
 
 _AT_HOME = ("127.0.0.1", "::1", "localhost")
@@ -33,17 +35,25 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
 
 @click.command("serve", epilog=EPILOG)
 @click.option("--flags", "directory", required=True, metavar="DIR", help="Folder of flags as YAML files.")
+@click.option(
+    "--data",
+    default="upshot-data",
+    metavar="DIR",
+    help="Folder that events are kept in; made where it is missing [upshot-data].",
+)
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8790, help="Port; 0 takes any that is free [8790]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Say where it serves as one line of JSON.")
-def command(directory: str, host: str, port: int, as_json: bool) -> None:
-    """Serve flags by OFREP and to Upshot's SDK; edited files are in force a second later.
+def command(directory: str, data: str, host: str, port: int, as_json: bool) -> None:
+    """Serve flags by OFREP and to Upshot's SDK, and take events by Segment's HTTP API.
+
+    Edited files are in force a second later. Events are on the disk before they are answered.
 
     Without keys in the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import open_flags
+    from upshot.bootstrap import open_flags, open_log
     from upshot.doors.web.app import create_app
     from upshot.doors.web.server import listen, run
     from upshot.settings import read_settings
@@ -51,19 +61,20 @@ def command(directory: str, host: str, port: int, as_json: bool) -> None:
     given = read_settings(os.environ)
     settings = _with_keys(given, host)
     flags = open_flags(Path(directory))
-    app = create_app(flags, settings)
     listening = listen(host, port)
     about = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}",
         "revision": flags.current.revision,
         "flags": len(flags.current.ruleset.flag_keys),
+        "data": str(Path(data).absolute()),
         **({} if given.server_key else {"server_key": settings.server_key}),
         **({} if given.client_key else {"client_key": settings.client_key}),
     }
-    click.echo(json.dumps(about) if as_json else _told(about))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    run(app, listening)
+    with closing(open_log(Path(data))) as log:
+        click.echo(json.dumps(about) if as_json else _told(about))
+        run(create_app(flags, log, settings), listening)
 
 
 def _with_keys(settings: "Settings", host: str) -> "Settings":
@@ -89,6 +100,7 @@ def _with_keys(settings: "Settings", host: str) -> "Settings":
 def _told(about: dict[str, Any]) -> str:
     count = f"{about['flags']} flag{'' if about['flags'] == 1 else 's'}"
     lines = [f"Serving {count} (revision {about['revision']}) at {about['url']}"]
+    lines += [f"  events go to {about['data']}"]
     lines += [
         f"  {name.replace('_', ' ')}, made for this run: {about[name]}"
         for name in ("server_key", "client_key")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from upshot_sdk import Evaluation, Ruleset
+from upshot_sdk import Evaluation
 from upshot_sdk.bucketing import unit_text
 
 Context = Mapping[str, Any]
@@ -68,17 +68,14 @@ def metadata_of(context: Context, revision: str, flag_set: str) -> Json:
     return common if unit is None else {"contextId": unit, **common}
 
 
-def answer(
-    ruleset: Ruleset, key: str, context: Context, common: Json, *, hidden: frozenset[str]
-) -> Answer | Problem:
-    """What a flag answers to a context.
+def answer(key: str, found: Evaluation, common: Json, *, hidden: frozenset[str]) -> Answer | Problem:
+    """What a flag answered, for who asked.
 
     Args:
-        ruleset, key, context: what is evaluated.
+        key, found: the flag and its evaluation.
         common: metadata that every answer has.
         hidden: metadata that this caller is not to see.
     """
-    found: Evaluation = ruleset.evaluate(key, context)
     if found.error_code is not None:
         return Problem(found.error_code, found.error_message or "", key)
     metadata = common | {

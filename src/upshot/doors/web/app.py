@@ -14,23 +14,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from upshot.doors.web.auth import Keys
+from upshot.doors.web.exposures import ExposureLog
+from upshot.doors.web.faults import Faults
 from upshot.doors.web.live import Live
 from upshot.doors.web.ofrep import Ofrep
 from upshot.doors.web.ruleset import RulesetDoor
 from upshot.doors.web.script import script_route
+from upshot.doors.web.tracking import Tracking
+from upshot.errors import UnavailableError, UpshotError
+from upshot.events.log import EventLog
 from upshot.services.flags import Flags
 from upshot.settings import Settings
 
 _PREFLIGHT = 7200  # seconds for which browsers keep what a preflight said
 
 
-def create_app(flags: Flags, settings: Settings, clock: Callable[[], float] = time) -> Starlette:
-    """The application that serves these flags.
+def create_app(
+    flags: Flags, log: EventLog, settings: Settings, clock: Callable[[], float] = time
+) -> Starlette:
+    """The application that serves these flags and takes events.
 
     Its ``state.live`` has the flags in force; ``state.live.end()`` lets all event streams end.
 
     Args:
         flags: what is served; edits are looked for each second while the application runs.
+        log: that events go to; whoever opened it closes it after the application has ended.
         settings: with both keys.
         clock: gives the seconds since 1970.
     """
@@ -40,13 +48,14 @@ def create_app(flags: Flags, settings: Settings, clock: Callable[[], float] = ti
     live = Live(flags, clock)
     app = Starlette(
         routes=[
-            *Ofrep(live, keys, settings.flag_set).routes(),
+            *Ofrep(live, keys, settings.flag_set, ExposureLog(log, clock)).routes(),
             *RulesetDoor(live, keys).routes(),
-            *_health(live),
+            *Tracking(log, keys, settings.rate_limit, clock).routes(),
+            *_health(live, log),
             script_route(),
         ],
-        middleware=[_cors(settings.allowed_origins)],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        middleware=[_cors(settings.allowed_origins), Middleware(Faults)],
+        exception_handlers={HTTPException: _refused, UpshotError: _told},
         lifespan=_watching(live),
     )
     app.router.redirect_slashes = False
@@ -72,14 +81,18 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-API-Key"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-API-Key", "X-Retry-Count"],
         expose_headers=["ETag", "Retry-After"],
         max_age=_PREFLIGHT,
     )
 
 
-def _health(live: Live) -> list[Route]:
-    """For whoever runs the server: whether it lives, and whether requests should be sent to it."""
+def _health(live: Live, log: EventLog) -> list[Route]:
+    """For whoever runs the server: whether it lives, and whether requests should be sent to it.
+
+    A log that takes no events is told and is no reason to be sent no requests: flags are answered all the same, and
+    events are refused in a way that makes their senders keep them.
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -87,7 +100,14 @@ def _health(live: Live) -> list[Route]:
     async def readyz(_: Request) -> Response:
         if live.state.ended:
             return JSONResponse({"status": "stopping"}, 503)
-        return JSONResponse({"status": "ready", "revision": live.served.published.revision})
+        fault = log.state.fault
+        return JSONResponse(
+            {
+                "status": "ready" if fault is None else "degraded",
+                "revision": live.served.published.revision,
+                "events": "accepted" if fault is None else "refused: the server's log says why",
+            }
+        )
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
@@ -103,5 +123,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"errorDetails": details}, error.status_code, error.headers)
 
 
-async def _failed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"errorDetails": "a fault of ours; the server's log has more"}, 500)
+async def _told(_: Request, error: Exception) -> Response:
+    if not isinstance(error, UpshotError) or error.status == 500:
+        raise error
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, UnavailableError) else None
+    return JSONResponse({"errorDetails": str(error)}, error.status, headers)

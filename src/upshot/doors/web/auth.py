@@ -1,5 +1,7 @@
 """Who asks: the holder of the server's key or of the clients' key, or of a token for one event stream."""
 
+import base64
+import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -9,10 +11,26 @@ from itsdangerous import BadData, URLSafeSerializer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 
-Holder = Literal["server", "client"]
+Kind = Literal["server", "client"]
 
 TOKEN_LIFE = 900  # seconds
 RENEWAL = 300  # seconds after which who asks again gets a new token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a key.
+
+    Attributes:
+        kind: what the key opens: everything, or only what anybody may see who can read a page's source.
+        source: names the events that come in with it.
+    """
+
+    kind: Kind
+    source: str
+
+
+_SERVER, _CLIENT = (Holder(kind=kind, source=kind) for kind in ("server", "client"))
 
 
 class Keys:
@@ -34,7 +52,7 @@ class Keys:
         given = _digest(key)
         is_server = hmac.compare_digest(given, self._server)
         is_client = hmac.compare_digest(given, self._client)
-        return "server" if is_server else "client" if is_client else None
+        return _SERVER if is_server else _CLIENT if is_client else None
 
     def token(self, seen: str, now: float) -> str:
         """A token that opens the event stream for at most `TOKEN_LIFE` from now.
@@ -69,18 +87,20 @@ def period(now: float) -> int:
     return int(now // RENEWAL)
 
 
-def admit(request: Request, keys: Keys, *, rules: bool = False) -> Holder:
+def admit(request: Request, keys: Keys, *, rules: bool = False, in_body: str | None = None) -> Holder:
     """Who sends the request.
 
     Args:
-        request: with ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``.
+        request: with ``Authorization: Bearer KEY``, ``X-API-Key: KEY``, or the key as the user of Basic.
         keys: the server's.
         rules: it asks for rules, which only the server's key opens.
+        in_body: a key that came in the body; it counts where the headers have none.
 
     Raises:
         HTTPException: 401 without a key or with a wrong one, 403 with the clients' key where rules are asked for.
     """
-    key = _given_key(request)
+    given = given_key(request)
+    key = in_body if given is None else given
     holder = keys.holder(key) if key else None
     if holder is None:
         said = (
@@ -89,16 +109,32 @@ def admit(request: Request, keys: Keys, *, rules: bool = False) -> Holder:
             else "give a key: Authorization: Bearer KEY, or X-API-Key: KEY"
         )
         raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
-    if rules and holder != "server":
+    if rules and holder.kind != "server":
         raise HTTPException(403, "this is the clients' key: rules are for servers only, ask for evaluations")
     return holder
 
 
-def _given_key(request: HTTPConnection) -> str | None:
+def given_key(request: HTTPConnection) -> str | None:
+    """The key in a request's headers; None where there is none."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return key.strip()
+    match scheme.lower():
+        case "bearer":
+            return key.strip()
+        case "basic":
+            return _user(key.strip())
     return request.headers.get("x-api-key")
+
+
+def _user(credentials: str) -> str:
+    """The user of Basic credentials; empty where they are none.
+
+    >>> _user("a2V5Og=="), _user("no base64")
+    ('key', '')
+    """
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _digest(key: str) -> bytes:

@@ -1,6 +1,7 @@
 """The body of a request, within limits of size and time."""
 
 import asyncio
+import zlib
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -8,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 MOST = 64 * 1024  # bytes of an evaluation's context
 PATIENCE = 10.0  # seconds
 _DISCARDED = 64 * 1024 * 1024  # bytes of a body too large that are read and dropped
+_GZIP = 31  # zlib's window for gzip alone
 
 _CLOSE = {"Connection": "close"}
 
@@ -21,7 +23,7 @@ async def read_body(request: Request, most: int = MOST) -> bytes:
     Raises:
         HTTPException: 413 where it is larger than ``most``, 408 where it takes longer than `PATIENCE`.
     """
-    too_large = HTTPException(413, f"the body is larger than {most:,} bytes", _CLOSE)
+    too_large = _too_large(most, _CLOSE)
     if "expect" in request.headers and _announced(request) > most:
         raise too_large  # the client waits to be asked for the body
     try:
@@ -34,6 +36,40 @@ async def read_body(request: Request, most: int = MOST) -> bytes:
     if body is None:
         raise too_large
     return body
+
+
+async def read_plain(request: Request, most: int) -> bytes:
+    """The whole body, inflated where it came as gzip.
+
+    Raises:
+        HTTPException: as `read_body`, also of what it inflates to; 400 where it is no gzip and says it were, 415 where
+            it is compressed in another way.
+    """
+    body = await read_body(request, most)
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip"):
+        raise HTTPException(415, f"Content-Encoding is {coding!r}: send gzip, or what is not compressed")
+    return _inflated(body, most)
+
+
+def _inflated(body: bytes, most: int) -> bytes:
+    """What gzip holds; never more than ``most`` bytes come to be, however much it would inflate to."""
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        plain = stream.decompress(body, most + 1)
+    except zlib.error:
+        raise HTTPException(400, "the body is no gzip, as its Content-Encoding has it") from None
+    if len(plain) > most:
+        raise _too_large(most)
+    if not stream.eof:
+        raise HTTPException(400, "the body is gzip that breaks off before its end")
+    return plain
+
+
+def _too_large(most: int, headers: dict[str, str] | None = None) -> HTTPException:
+    return HTTPException(413, f"the body is larger than {most:,} bytes: send less at a time", headers)
 
 
 async def _read(request: Request, most: int) -> bytes | None:

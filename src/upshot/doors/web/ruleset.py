@@ -40,7 +40,7 @@ class RulesetDoor:
     async def stream(self, request: Request) -> Response:
         """The revision in force, at once and whenever it changes."""
         admit(request, self._keys, rules=True)
-        return ruleset_events(self._live)
+        return ruleset_events(request, self._live)
 
 
 def _takes_gzip(accepted: str) -> bool:

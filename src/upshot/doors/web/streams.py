@@ -3,7 +3,8 @@
 import json
 from collections.abc import AsyncIterator, Callable
 
-from starlette.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from upshot.doors.web.etag import quoted
 from upshot.doors.web.latest import Latest
@@ -15,20 +16,20 @@ RECONNECT = 2_000  # milliseconds after which a browser comes back
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def ruleset_events(live: Live) -> StreamingResponse:
+def ruleset_events(request: Request, live: Live) -> Response:
     """The revision in force, at once and whenever it changes."""
 
     def event(revision: str) -> bytes:
         return f'id: {revision}\nevent: revision\ndata: {{"revision":"{revision}"}}\n\n'.encode()
 
-    return _stream(_follow(live.revision, event, ""))
+    return _stream(request, _follow(live.revision, event, ""))
 
 
-def evaluation_events(live: Live, seen: str, until: float) -> StreamingResponse:
+def evaluation_events(request: Request, live: Live, seen: str, until: float) -> Response:
     """OFREP's notices that evaluations have changed.
 
     Args:
-        live: the flags.
+        request: that asks for them. live: the flags.
         seen: the state that the listener knows; if it is not in force any more the first notice comes at once.
         until: the end of the stream, in seconds since 1970. A last notice then makes its listener ask again, which
             gives it a new address to listen at.
@@ -43,10 +44,13 @@ def evaluation_events(live: Live, seen: str, until: float) -> StreamingResponse:
         }
         return f"id: {state}\nevent: message\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
-    return _stream(_follow(live.state, event, seen, lambda: until - live.clock()))
+    return _stream(request, _follow(live.state, event, seen, lambda: until - live.clock()))
 
 
-def _stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+def _stream(request: Request, events: AsyncIterator[bytes]) -> Response:
+    """The stream; its head alone where only that is asked for, since nothing would ever end it."""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream", headers=_HEADERS)
     return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 
 

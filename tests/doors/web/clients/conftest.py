@@ -33,9 +33,14 @@ class Served:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            cwd=folder.parent,  # what it writes beside the flags is the test's
             env=os.environ | keys | environment,
         )
-        self.url = json.loads(self._process.stdout.readline())["url"]
+        line = self._process.stdout.readline()
+        if not line:
+            self.close()
+            pytest.fail(f"upshot serve did not start: it ended with {self._process.returncode}")
+        self.url = json.loads(line)["url"]
 
     def edit(self, name, text):
         """Write a file of flags as an editor does, whole and at once, and wait until it is in force."""
@@ -74,7 +79,8 @@ def serve(tmp_path_factory):
     servers = []
 
     def start(**environment):
-        folder = tmp_path_factory.mktemp("flags")
+        folder = tmp_path_factory.mktemp("served") / "flags"
+        folder.mkdir()
         shutil.copy(HERE / "flags.yaml", folder)
         servers.append(Served(folder, **environment))
         return servers[-1]
@@ -122,9 +128,8 @@ def chromium():
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("Chromium is missing: these need a real browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is missing: it drives Chromium")
+    with driver.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
