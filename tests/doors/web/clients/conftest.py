@@ -15,25 +15,30 @@ from pathlib import Path
 
 import pytest
 
+from upshot.events.frame import decode
+from upshot.events.message import read_batch
+
 HERE = Path(__file__).parent
 NODE = Path(__file__).parents[3] / "node"
 SERVER_KEY, CLIENT_KEY = "server-key-of-the-tests", "client-key-of-the-tests"
 
 
 class Served:
-    """A running `upshot serve` with its folder of flags."""
+    """A running `upshot serve` with its folder of flags, and one of its own for events."""
 
     server_key, client_key = SERVER_KEY, CLIENT_KEY
 
     def __init__(self, folder, **environment):
-        self.folder = folder
+        self.folder, self.data = folder, folder.with_name(f"{folder.name}-data")
         keys = {"UPSHOT_SERVER_KEY": SERVER_KEY, "UPSHOT_CLIENT_KEY": CLIENT_KEY}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "upshot", "serve", "--flags", str(folder), "--port", "0", "--json"],
+            [
+                *(sys.executable, "-m", "upshot", "serve", "--port", "0", "--json"),
+                *("--flags", str(folder), "--data", str(self.data)),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            cwd=folder.parent,  # what it writes beside the flags is the test's
             env=os.environ | keys | environment,
         )
         line = self._process.stdout.readline()
@@ -62,6 +67,23 @@ class Served:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
+
+    def events(self):
+        """The events that have come, once each, in the order in which they came."""
+        frames = [
+            frame for path in sorted((self.data / "log").iterdir()) for frame in decode(path.read_bytes())
+        ]
+        pairs = [read_batch(frame) for frame in frames]
+        assert [rejections for _, rejections in pairs if rejections] == []
+        return list({event.message_id: event for events, _ in pairs for event in events}.values())
+
+    def wait_for(self, source, count, patience=20.0):
+        """Wait until so many events of a source have come; they."""
+        until = time.monotonic() + patience
+        while len(found := [event for event in self.events() if event.source == source]) < count:
+            assert time.monotonic() < until, f"only {len(found)} of {count} events came"
+            time.sleep(0.05)
+        return found
 
     def _revision(self):
         with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:
