@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from upshot.errors import ConflictError
-from upshot.events import rejected
 from upshot.events.disk import sync_directory, written_whole
 from upshot.events.intake import Intake, read_segments
 from upshot.events.keys import Keys, as_keys, save_keys
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, new_name
 from upshot.events.manifest import Change, EventFile, KeyFile, Manifest, open_manifest
 from upshot.events.recovery import recover
+from upshot.events.rejected import write_rejections
 from upshot.events.segment import sealed_segments
 from upshot.events.table import ORDER, to_table
 
@@ -97,11 +97,12 @@ def alone(place: DataDirectory) -> Iterator[None]:
         os.close(descriptor)
 
 
-def clean(place: DataDirectory, manifest: Manifest) -> None:
+def clean(place: DataDirectory, manifest: Manifest, *, grace: int | None = None) -> None:
     """Delete what does not count: segments that are compacted, files that were replaced, what a crash left over."""
+    grace = GRACE if grace is None else grace
     counted = manifest.names()
     retired = manifest.retired()
-    kept = counted | {name for name, since in retired.items() if since > now() - GRACE}
+    kept = counted | {name for name, since in retired.items() if since > now() - grace}
     compacted = manifest.segments()
     _delete(place.log, [path for path in sealed_segments(place.log) if path.name in compacted])
     for files in (place.events, place.rejected):
@@ -161,7 +162,7 @@ def _written(place: DataDirectory, manifest: Manifest, intake: Intake) -> Change
             keys=(write_keys(as_keys(intake.events), place.events),),
         )
     if intake.rejections:
-        file = rejected.write(intake.rejections, place.rejected / new_name("rejected"))
+        file = write_rejections(intake.rejections, place.rejected / new_name("rejected"))
         change = replace(change, rejected=(file,))
     return change
 
@@ -197,11 +198,6 @@ def write_keys(keys: Keys, directory: Path) -> KeyFile:
     with written_whole(path) as part:
         save_keys(keys, part)
     return KeyFile(name=path.name, rows=len(keys))
-
-
-def new_name(suffix: str) -> str:
-    """A name that no other file has; later ones sort behind."""
-    return f"{time_ns():020}-{os.urandom(4).hex()}.{suffix}"
 
 
 def now() -> int:

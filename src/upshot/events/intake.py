@@ -1,15 +1,18 @@
 """What lies in segments: events once each, what is none with its reason, and bytes that nothing can be made of."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+
+import msgspec
 
 from upshot.errors import InputError
 from upshot.events.frame import Frame, Gap, Source, decode
 from upshot.events.keys import key, known
 from upshot.events.manifest import Deletion
-from upshot.events.message import Event, Rejection, read_batch
+from upshot.events.message import EXPOSURE, Event, Rejection, read_batch
 from upshot.events.segment import OPEN, SEALED
 
 _PIECE = 1 << 19
@@ -54,7 +57,9 @@ def read_segments(contents: Iterable[bytes], kept: Sequence[Path], deletions: Se
                 rejections += refused
     living = _living(events, deletions)
     new = _new(living, kept)
-    return Intake(new, tuple(rejections), len(living) - len(new), len(events) - len(living), damaged)
+    return Intake(
+        new, _unmentioned(rejections, deletions), len(living) - len(new), len(events) - len(living), damaged
+    )
 
 
 def read_frame(frame: Frame) -> tuple[tuple[Event, ...], tuple[Rejection, ...]]:
@@ -80,23 +85,51 @@ def hashed_unit(unit: str) -> bytes:
     return blake2b(unit.encode(), digest_size=16, person=b"upshot deletion").digest()
 
 
-def is_deleted(deletions: Sequence[Deletion]) -> Callable[[Event], bool]:
-    """Whether an event is of a deleted unit, from before its deletion."""
-    until = {deletion.id: deletion.until for deletion in deletions}
-
-    def deleted(event: Event) -> bool:
-        return any(
-            event.time <= until.get(hashed_unit(id_), -1)
-            for id_ in (event.user_id, event.anonymous_id)
-            if id_
-        )
-
-    return deleted if until else lambda _: False
+def mentioned(body: bytes) -> Iterator[str]:
+    """Every text and integer in a JSON value, as ids are written; of what is no JSON, all that stands in quotes."""
+    try:
+        waiting: list[object] = [msgspec.json.decode(body)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        waiting = [text.decode("utf-8", "replace") for text in re.findall(rb'"([^"]*)"', body)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str | int):
+            yield str(value)
 
 
 def _living(events: list[Event], deletions: Sequence[Deletion]) -> list[Event]:
-    deleted = is_deleted(deletions)
-    return [event for event in events if not deleted(event)]
+    """The events that are of no deleted unit, or of one that came again after its deletion."""
+    until = {deletion.id: deletion.until for deletion in deletions}
+
+    def lives(event: Event) -> bool:
+        return not any(event.time <= until.get(hashed_unit(id_), -1) for id_ in _ids(event))
+
+    return [event for event in events if lives(event)] if until else events
+
+
+def _ids(event: Event) -> Iterator[str]:
+    """The ids that an event is about."""
+    yield from (id_ for id_ in (event.user_id, event.anonymous_id) if id_)
+    if event.event == EXPOSURE:
+        unit = msgspec.json.decode(event.properties).get("unit_id")
+        if isinstance(unit, str | int):
+            yield str(unit)
+
+
+def _unmentioned(rejections: list[Rejection], deletions: Sequence[Deletion]) -> tuple[Rejection, ...]:
+    """The rejections that mention no deleted unit."""
+    until = {deletion.id: deletion.until for deletion in deletions}
+    if not until:
+        return tuple(rejections)
+    return tuple(
+        one
+        for one in rejections
+        if not any(one.received_at <= until.get(hashed_unit(id_), -1) for id_ in mentioned(one.body))
+    )
 
 
 def _new(events: list[Event], kept: Sequence[Path]) -> dict[bytes, Event]:

@@ -1,7 +1,9 @@
 """Where things lie in a data directory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,8 @@ class DataDirectory:
         """Make what is missing; only the owner may read it."""
         for directory in (self.path, self.log, self.events, self.rejected):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def new_name(suffix: str) -> str:
+    """A name that no other file has; later ones sort behind."""
+    return f"{time_ns():020}-{os.urandom(4).hex()}.{suffix}"

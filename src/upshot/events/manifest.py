@@ -148,6 +148,10 @@ class Manifest:
         """Segments whose events are in files, and that may still lie in the log."""
         return frozenset(name for (name,) in self._connection.execute("SELECT name FROM segment"))
 
+    def units(self) -> Iterator[str]:
+        """The names of all units that have a number."""
+        return (name for (name,) in self._connection.execute("SELECT name FROM unit"))
+
     def deletions(self) -> tuple[Deletion, ...]:
         """Units whose events are not kept."""
         found = self._connection.execute("SELECT id, until, done FROM deletion ORDER BY until, id")

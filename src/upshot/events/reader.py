@@ -13,11 +13,10 @@ import pyarrow as pa
 
 from upshot.events.intake import Intake, read_bytes, read_segments
 from upshot.events.layout import DataDirectory
-from upshot.events.manifest import EventFile, Manifest, open_manifest
+from upshot.events.manifest import EventFile, Manifest, RejectedFile, open_manifest
+from upshot.events.message import EXPOSURE, Rejection
 from upshot.events.segment import open_segments, sealed_segments
 from upshot.events.table import SCHEMA, to_table
-
-EXPOSURE = "Experiment Viewed"
 
 _EXPOSURES = f"""
 CREATE VIEW exposures AS
@@ -45,19 +44,20 @@ WHERE said[1] IS NOT NULL AND COALESCE(said[3], said[4], said[5]) IS NOT NULL
 """  # noqa: S608 - a constant
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What is kept at one moment: Parquet files, and the events that are in none yet.
 
     Attributes:
         files: that count.
         tail: a table of `table.SCHEMA`; `arrival` is null, and units that have no number yet have a negative one.
-        refused: messages in segments that are no events.
+        rejected: files of what was rejected. refused: messages that are no events and are in none yet.
     """
 
     files: tuple[EventFile, ...]
     tail: pa.Table
-    refused: int
+    rejected: tuple[RejectedFile, ...]
+    refused: tuple[Rejection, ...]
 
 
 def snapshot(directory: Path) -> Snapshot:
@@ -71,7 +71,12 @@ def snapshot(directory: Path) -> Snapshot:
         keys = [place.events / file.name for file in manifest.key_files()]
         waiting = [data for name, data in contents.items() if name not in compacted]
         intake = read_segments(waiting, keys, manifest.deletions())
-        return Snapshot(manifest.event_files(), _tail(manifest, intake), len(intake.rejections))
+        return Snapshot(
+            files=manifest.event_files(),
+            tail=_tail(manifest, intake),
+            rejected=manifest.rejected_files(),
+            refused=intake.rejections,
+        )
 
 
 def connect(directory: Path, *, memory: str = "2GB", threads: int | None = None) -> duckdb.DuckDBPyConnection:

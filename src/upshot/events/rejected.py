@@ -7,14 +7,15 @@ import msgspec
 
 from upshot.events.disk import written_whole
 from upshot.events.frame import Frame, decode, encode
-from upshot.events.manifest import RejectedFile
+from upshot.events.layout import DataDirectory, new_name
+from upshot.events.manifest import Change, RejectedFile
 from upshot.events.message import Rejection
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Rejection)
 
 
-def write(rejections: Sequence[Rejection], path: Path) -> RejectedFile:
+def write_rejections(rejections: Sequence[Rejection], path: Path) -> RejectedFile:
     """Write rejections to a file, durably."""
     with written_whole(path) as part:
         part.write_bytes(
@@ -23,8 +24,14 @@ def write(rejections: Sequence[Rejection], path: Path) -> RejectedFile:
     return RejectedFile(name=path.name, events=len(rejections))
 
 
-def read(path: Path) -> Iterator[Rejection]:
+def read_rejections(path: Path) -> Iterator[Rejection]:
     """The rejections of a file."""
     for item in decode(path.read_bytes()):
         if isinstance(item, Frame):
             yield _decoder.decode(item.body)
+
+
+def without(place: DataDirectory, file: RejectedFile, left: Sequence[Rejection]) -> Change:
+    """The change that leaves only some of the rejections of a file; the new file is on the disk."""
+    kept = (write_rejections(left, place.rejected / new_name("rejected")),) if left else ()
+    return Change(rejected=kept, dropped=(file.name,))
