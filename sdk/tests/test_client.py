@@ -447,6 +447,25 @@ def test_a_forked_child_goes_on_by_itself(serve, connect):
     assert by_user["child"]["seq"] == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_sends_nothing_leaves_the_parents_events_alone(serve, connect, monkeypatch):
+    monkeypatch.setattr("upshot_sdk.delivery.WRITE_EVERY", 60.0)
+    server = serve(payload())
+    client = connect(server.url)
+    client.track("Click", {"userId": "parent"})  # waits in memory, of which the child has a copy
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if client.flush(1.0) and client.close(1.0) and client.state == "closed" else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert server.messages == []
+    assert client.flush()
+    assert [found["userId"] for found in server.messages] == ["parent"]
+
+
 APPLICATION = """
 import os
 from upshot_sdk import Client

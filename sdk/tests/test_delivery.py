@@ -95,6 +95,20 @@ def test_what_is_refused_for_good_does_not_hold_up_the_rest(serve, deliver, stat
     assert "set aside" in caplog.text
 
 
+def test_events_that_the_server_cannot_use_are_told_once(deliver, caplog):
+    verdicts = b'{"success": true, "rejected": [{"index": 0, "reason": "the event has no name"}]}'
+
+    def picky(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(verdicts), verdicts))
+
+    with faulty(picky) as url:
+        out = deliver(url)
+        for number in range(2):
+            out.put(message(number))
+            assert out.flush(5.0)
+    assert caplog.text.count("the server rejects an event: the event has no name") == 1
+
+
 def test_what_a_server_asks_to_wait_is_waited(deliver):
     asked = []
 

@@ -86,6 +86,16 @@ def test_a_refused_segment_is_kept_on_disk_and_not_sent_again(tmp_path):
     later.close()
 
 
+def test_what_is_set_aside_is_bounded(tmp_path):
+    spool = DiskSpool(tmp_path, "one", 100)
+    for number in range(10):
+        spool.append([message(number)])
+        spool.seal()
+        spool.set_aside(spool.take())
+    assert 0 < sum(path.stat().st_size for path in tmp_path.rglob("*.set-aside")) <= 100
+    spool.close()
+
+
 def test_what_a_closed_spool_leaves_is_adopted_once(tmp_path):
     first = DiskSpool(tmp_path, "one", 1000)
     first.append([message(1), message(2)])

@@ -176,12 +176,14 @@ class Client:
 
     def wait(self, timeout: float) -> bool:
         """Wait until the server was asked for flags; whether there are any."""
+        if self._asleep:
+            self._wake()
         self._freshness.tried.wait(timeout)
         return self._freshness.ruleset is not None
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send everything now; whether the server has it, within the time."""
-        return self._delivery.flush(timeout)
+        return self._asleep or self._delivery.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Send everything and stop; whether the server has it. What it does not have, the next process sends.
@@ -192,6 +194,8 @@ class Client:
             if self._closed:
                 return True
             self._closed = True
+        if self._asleep:  # in a child that was forked and has sent nothing
+            return True
         self._freshness.close()
         return self._delivery.close(timeout)
 
@@ -239,7 +243,7 @@ class Client:
 
     def _wake(self) -> None:
         with self._waking:
-            if self._asleep:
+            if self._asleep and not self._closed:
                 self._begin()
                 self._freshness.restart()
                 self._asleep = False
@@ -265,8 +269,7 @@ def _forked() -> None:
 
 def _leave() -> None:
     for client in list(_clients):
-        if not client._asleep:  # noqa: SLF001
-            client.close(AT_EXIT)
+        client.close(AT_EXIT)
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,8 +4,10 @@
 sends what is in the spool; so neither a slow server nor a slow disk is felt, and what a process leaves, the next sends.
 """
 
+import json
 import logging
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic, sleep
@@ -21,6 +23,7 @@ WRITE_EVERY = 0.1
 SEND_EVERY = 1.0
 ADOPT_EVERY = 60.0
 MAX_QUEUED = 100_000
+MAX_TOLD = 100
 MAX_SPOOLED = 256 * 1024 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 REFUSED_FOR_GOOD = frozenset({400, 413, 422})
@@ -151,6 +154,7 @@ class Delivery:
             return self._pause(str(error), None)
         if 200 <= answer.status < 300:
             spool.done(segment)
+            self._tell_rejected(answer)
         elif answer.status in REFUSED_FOR_GOOD:
             self._warn_once(
                 f"the server refuses events for good (it answers {answer.status}): they are set aside"
@@ -166,8 +170,14 @@ class Delivery:
         self._warn_once(f"the server does not take events ({reason}): they wait")
         return asked or backoff(self._failures, FIRST_PAUSE, LONGEST_PAUSE)
 
+    def _tell_rejected(self, answer: Answer) -> None:
+        """The server took the batch, and says which of its events it cannot use."""
+        with suppress(ValueError, LookupError, TypeError):
+            for rejected in json.loads(answer.body)["rejected"]:
+                self._warn_once(f"the server rejects an event: {rejected['reason']}")
+
     def _warn_once(self, what: str) -> None:
-        if what not in self._told:
+        if what not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(what)
             log.warning("Upshot: %s", what)
 

@@ -101,7 +101,7 @@ class DiskSpool:
 
     def __init__(self, directory: Path, process: str, limit: int) -> None:
         self._limit = limit
-        self._waiting = 0
+        self._waiting = self._aside = 0
         self._number = 0
         self._file: BinaryIO | None = None
         self._written = 0
@@ -143,14 +143,15 @@ class DiskSpool:
     def done(self, segment: Segment) -> None:
         """The server has the segment. If its file cannot be deleted, it is sent again, and the server knows it."""
         self._forget_first()
-        if segment.path is not None:
-            with suppress(OSError):
-                segment.path.unlink()
+        _delete(segment)
 
     def set_aside(self, segment: Segment) -> None:
-        """The server will never take the segment: it is kept under another name, and not sent again."""
+        """The server will never take the segment: it is kept under another name, as long as there is room for it."""
         self._forget_first()
-        if segment.path is not None:
+        self._aside += segment.size
+        if self._aside > self._limit:
+            _delete(segment)
+        elif segment.path is not None:
             with suppress(OSError):
                 segment.path.rename(segment.path.with_suffix(".set-aside"))
 
@@ -219,6 +220,12 @@ class DiskSpool:
                 found += 1
             _remove(home)
         return found
+
+
+def _delete(segment: Segment) -> None:
+    if segment.path is not None:
+        with suppress(OSError):
+            segment.path.unlink()
 
 
 def _size(messages: Sequence[bytes]) -> int:
