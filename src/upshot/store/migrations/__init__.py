@@ -1,0 +1,1 @@
+"""Alembic's revisions of the control store, one file for each, never edited once released."""

@@ -1,0 +1,13 @@
+"""Alembic's entry: it runs within the transaction that `upshot.store.migration` has begun."""
+
+from alembic import context
+
+from upshot.store.tables import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    transactional_ddl=True,  # SQLite's are, too, once BEGIN is said aloud (see `upshot.store.engine`)
+    render_as_batch=True,
+)
+context.run_migrations()
