@@ -365,8 +365,9 @@ def test_messages_are_numbered_so_that_loss_can_be_seen(visitor):
     assert len(visitor.site.batches) <= 6  # one at a time: what comes meanwhile goes together
 
 
-def test_a_message_that_can_never_be_taken_does_not_hold_up_the_others(visitor):
-    visitor.site.status = 413
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_message_that_can_never_be_taken_does_not_hold_up_the_others(visitor, status):
+    visitor.site.status = status
     visitor.visit()
     visitor.run("upshot.track('Huge', {picture: 'x'.repeat(1e6)})")
     visitor.site.wait_for(1)
@@ -375,6 +376,20 @@ def test_a_message_that_can_never_be_taken_does_not_hold_up_the_others(visitor):
     visitor.site.batches.clear()
     visitor.run("upshot.track('Small')")
     assert [message["event"] for message in visitor.site.wait_for(1)] == ["Small"]
+
+
+def test_the_real_server_takes_exposures_and_events_from_another_origin(visitor, served):
+    """Until its log has them on the disk it does not answer; then nothing waits in the browser any more."""
+    visitor.site.pages["/"] = TAG.format(src=served.url, key=served.client_key)
+    answers = []
+    visitor.page.on("response", lambda one: answers.append(one) if one.url.endswith("/v1/batch") else None)
+    visitor.visit()
+    visitor.run("upshot.value('checkout'), upshot.identify('U1'), upshot.track('Bought', {value: 12.5})")
+    visitor.page.wait_for_function("Object.keys(localStorage).every(name => !name.includes('!'))")
+    told = [answer.json() for answer in answers]
+    assert {answer.status for answer in answers} == {200}
+    assert sum(one["accepted"] for one in told) == 3
+    assert [one["rejected"] for one in told] == [[]] * len(told)
 
 
 # Nothing of this breaks the page

@@ -3,7 +3,7 @@ const {src, dataset} = document.currentScript;
 const tab = crypto.getRandomValues(new Uint32Array(4)).join("-");
 let key, url, context, item, busy, done, id = tab, seq = 0, store = {}, state = {flags: [], etag: ""};
 
-try { store = localStorage; } catch {} // else memory
+try { store = localStorage; } catch {} // or memory
 const put = (name, value) => {
 	const text = JSON.stringify(value);
 	try { store[name] = text; } catch { store = {...store, [name]: text}; }
@@ -32,7 +32,7 @@ const flush = async last => {
 	busy = 1;
 	const {status} = await fetch(to, {method: "POST", body}).catch(() => 0);
 	busy = 0;
-	if (![200, 413].includes(status)) return;
+	if (![200, 400, 413].includes(status)) return;
 	list.forEach(n => delete store[n]);
 	flush();
 };
