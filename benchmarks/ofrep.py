@@ -87,7 +87,8 @@ def flags() -> dict[str, object]:
 def server(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server of a directory on a core of its own, and its address."""
     environment = os.environ | {"UPSHOT_SERVER_KEY": KEY, "UPSHOT_CLIENT_KEY": f"{KEY}-of-clients"}
-    command = [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "upshot", "serve", "--port", "0", "--json"]
+    command += ["--flags", str(directory), "--data", f"{directory}-data"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None

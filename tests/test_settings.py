@@ -17,12 +17,14 @@ def test_everything_that_can_be_set():
         "UPSHOT_CLIENT_KEY": CLIENT,
         "UPSHOT_ALLOWED_ORIGINS": "https://shop.example,http://localhost:3000",
         "UPSHOT_FLAG_SET": "shop/production",
+        "UPSHOT_RATE_LIMIT": "1e3",
     }
     assert read_settings(environ) == Settings(
         server_key=SERVER,
         client_key=CLIENT,
         allowed_origins=("https://shop.example", "http://localhost:3000"),
         flag_set="shop/production",
+        rate_limit=1_000.0,
     )
 
 
@@ -36,6 +38,10 @@ def test_everything_that_can_be_set():
             {"UPSHOT_SERVER_KEY": "schlüssel-0123456789"},
             "UPSHOT_SERVER_KEY holds a blank or a character beyond",
         ),
+        ({"UPSHOT_CLIENT_KEY": "user:password-0123"}, "UPSHOT_CLIENT_KEY holds a colon"),
+        ({"UPSHOT_RATE_LIMIT": "many"}, "UPSHOT_RATE_LIMIT is 'many': give events a second"),
+        ({"UPSHOT_RATE_LIMIT": "0"}, "UPSHOT_RATE_LIMIT is '0'"),
+        ({"UPSHOT_RATE_LIMIT": "nan"}, "UPSHOT_RATE_LIMIT is 'nan'"),
         ({"UPSHOT_SERVER_KEY": SERVER, "UPSHOT_CLIENT_KEY": SERVER}, "the same as UPSHOT_SERVER_KEY"),
         ({"UPSHOT_ALLOWED_ORIGINS": "shop.example"}, "UPSHOT_ALLOWED_ORIGINS holds 'shop.example'"),
         ({"UPSHOT_ALLOWED_ORIGINS": "https://shop.example/"}, "holds 'https://shop.example/'"),

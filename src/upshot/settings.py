@@ -62,6 +62,8 @@ def _key(name: str, environ: Mapping[str, str]) -> str | None:
         )
     if not all("!" <= character <= "~" for character in key):
         raise InputError(f"{name} holds a blank or a character beyond ASCII, which no header can carry")
+    if ":" in key:
+        raise InputError(f"{name} holds a colon, which ends the user of Basic authorization: give another")
     return key
 
 

@@ -8,9 +8,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+
+from upshot.events.frame import decode
+from upshot.events.message import read_batch
 
 FLAGS = """\
 flags:
@@ -44,7 +48,8 @@ def refused(*arguments, **extra):
 def started(directory, *arguments, **extra):
     """A server process, and what it said about itself."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--port", "0", "--json", *arguments],
+        [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--data", f"{directory}-data",
+         "--port", "0", "--json", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**extra),
     )  # fmt: skip
     try:
@@ -133,18 +138,20 @@ def test_without_keys_it_makes_some_that_work_and_differ_each_time(flags):
 
 def test_people_are_told_where_it_is_and_what_opens_it(flags):
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "upshot", "serve", "--flags", str(flags), "--port", "0"],
+        [sys.executable, "-u", "-m", "upshot", "serve", "--flags", str(flags), "--data", f"{flags}-data",
+         "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(),
     )  # fmt: skip
     try:
-        lines = [process.stdout.readline() for _ in range(3)]
+        lines = [process.stdout.readline() for _ in range(4)]
     finally:
         process.kill()
         process.communicate()
     assert lines[0].startswith("Serving 1 flag (revision ")
     assert " at http://127.0.0.1:" in lines[0]
-    assert lines[1].startswith("  server key, made for this run: ")
-    assert lines[2].startswith("  client key, made for this run: ")
+    assert lines[1] == f"  events go to {flags}-data\n"
+    assert lines[2].startswith("  server key, made for this run: ")
+    assert lines[3].startswith("  client key, made for this run: ")
 
 
 def test_ctrl_c_stops_it_without_a_traceback(flags):
@@ -167,6 +174,36 @@ def test_the_draws_outlive_the_server(tmp_path):
                 seen.append([client.post(CHECKOUT, json=context).json()["variant"] for context in contexts])
     assert seen[0] == seen[1]
     assert set(seen[0]) == {"on", "off"}
+
+
+def test_what_was_answered_is_there_after_kill_9_and_a_restart(flags):
+    """The segment of the killed process is sealed by the next one; both take events under one directory."""
+    event = {"type": "track", "event": "Bought", "userId": "u1"}
+    for attempt in range(2):
+        with started(flags, **KEYS) as (process, about):
+            headers = {"X-API-Key": KEYS["UPSHOT_CLIENT_KEY"]}
+            for number in range(5):
+                body = {"batch": [event | {"messageId": f"{attempt}-{number}"}]}
+                answer = httpx.post(f"{about['url']}/v1/batch", json=body, headers=headers, trust_env=False)
+                assert answer.json() == {"success": True, "accepted": 1, "rejected": []}
+            if attempt:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 0
+            else:
+                process.kill()
+    segments = sorted(Path(about["data"], "log").iterdir())
+    assert [path.suffix for path in segments] == [".seg", ".seg"]
+    frames = [frame for path in segments for frame in decode(path.read_bytes())]
+    found = [event.message_id for frame in frames for event in read_batch(frame)[0]]
+    assert found == [f"{attempt}-{number}" for attempt in range(2) for number in range(5)]
+
+
+def test_a_place_where_no_events_can_be_kept(flags, tmp_path_factory):
+    file = tmp_path_factory.mktemp("data") / "file"
+    file.touch()
+    said = refused("--flags", str(flags), "--data", str(file), "--port", "0")
+    assert said.count("\n") == 1
+    assert f"events cannot be kept in {file}" in said
 
 
 def test_a_directory_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from upshot.model.flag import Flag
@@ -153,11 +154,22 @@ def test_a_fault_of_ours_shows_no_traceback(own, monkeypatch, caplog):
 
     monkeypatch.setattr("upshot.doors.web.ofrep.metadata_of", broken)
     with own.client() as client:
-        answer = client.post(f"{BULK}/plain", json=ASKED)
+        answer = client.post(f"{BULK}/plain", json=ASKED, headers=ORIGIN)
     assert answer.status_code == 500
+    assert answer.headers["access-control-allow-origin"] == "*", "or the page could not read it"
     assert answer.json() == {"errorDetails": "a fault of ours; the server's log has more"}
     assert own.forgot_all_requests()
     assert "secret detail" in caplog.text
+
+
+def test_an_answer_that_had_begun_breaks_off(own, monkeypatch):
+    async def broken(*_):
+        yield b"retry: 1\n\n"
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("upshot.doors.web.streams._follow", broken)
+    with own.client() as client, pytest.raises(httpx.RemoteProtocolError):
+        client.get("/v1/ruleset/stream")
 
 
 def test_no_address_is_ever_logged(own, caplog):

@@ -1,3 +1,4 @@
+import base64
 import time
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from upshot.doors.web.auth import RENEWAL, TOKEN_LIFE, Keys
 
 SERVER, CLIENT = "server-key-0123456789", "client-key-0123456789"
+BASIC = base64.b64encode(f"{SERVER}:".encode()).decode()
 EVERYTHING = [
     ("POST", "/ofrep/v1/evaluate/flags"),
     ("POST", "/ofrep/v1/evaluate/flags/plain"),
@@ -42,8 +44,11 @@ def test_without_the_right_key_nothing_is_told(shared, method, path, headers):
     assert "plain" not in answer.text
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": f"bearer {SERVER}"}, {"x-api-key": SERVER}])
-def test_the_key_may_come_in_two_ways(shared, headers):
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": f"bearer {SERVER}"}, {"x-api-key": SERVER}, {"Authorization": f"basic {BASIC}"}],
+)
+def test_the_key_may_come_in_three_ways(shared, headers):
     with shared.client(headers) as client:
         assert client.get("/v1/ruleset").status_code == 200
         assert client.post("/ofrep/v1/evaluate/flags", json={"context": {}}).status_code == 200

@@ -61,7 +61,7 @@ def test_ten_megabytes_are_refused_without_being_kept(shared, path, headers):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert answer.status_code == 413
-    assert answer.json() == {"errorDetails": "the body is larger than 65,536 bytes"}
+    assert answer.json() == {"errorDetails": "the body is larger than 65,536 bytes: send less at a time"}
     assert answer.headers["connection"] == "close"
     assert peak < 3 * MIB
 

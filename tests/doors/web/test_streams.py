@@ -41,6 +41,15 @@ def address_of(client):
     return stream["endpoint"]["requestUri"]
 
 
+def test_the_head_of_a_stream_alone_ends_at_once(own):
+    with own.client() as client:
+        for address in ("/v1/ruleset/stream", address_of(client)):
+            answer = client.head(address, timeout=5)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert answer.headers["content-type"].startswith("text/event-stream")
+        assert own.forgot_all_requests()
+
+
 def test_sdks_hear_the_revision_at_once_and_at_each_change(own):
     with own.client() as client, client.stream("GET", "/v1/ruleset/stream") as response:
         assert response.status_code == 200
