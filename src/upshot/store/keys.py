@@ -1,0 +1,116 @@
+"""API keys: who holds one may ask for flags and send events; each names the source of what it sends.
+
+A key is 32 random bytes, shown once and kept as its SHA-256. Slow hashes (argon2) guard passwords, which can be
+guessed; 256 random bits cannot, so a fast hash gives nothing away, costs nothing on each request, and can be looked
+up by an index: comparing in constant time is not needed, since nobody can choose the digest of what is tried.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from upshot.errors import InputError, NotFoundError
+from upshot.store.audit import Change, record
+from upshot.store.control import storable
+from upshot.store.tables import KEYS, time_text
+
+Kind = Literal["server", "client"]
+
+_ID_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key, without the secret itself.
+
+    Attributes:
+        id: names it in lists and in the audit chain; the first digits of its digest.
+        kind: ``server`` opens everything, rules included; ``client`` is for browsers and phones.
+        source: what its holder is called; events that come with it have this source.
+        created_at, revoked_at: since and until when it opens anything; None: it still does.
+    """
+
+    id: str
+    kind: Kind
+    source: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+def create(change: Change, kind: str, source: str) -> tuple[Key, str]:
+    """A new key, and its secret, which is kept nowhere.
+
+    A source may have several keys, so that one can be replaced without a pause.
+
+    Raises:
+        InputError: there is no such kind, or the source has no name.
+    """
+    if kind not in get_args(Kind):
+        raise InputError(f"the kind of key is {kind!r}: give {' or '.join(get_args(Kind))}")
+    if not source.strip():
+        raise InputError(
+            f"the source is {source!r}: give the name of what will send with this key, such as shop"
+        )
+    secret = f"upshot_{kind}_{secrets.token_urlsafe(32)}"
+    digest = _digest(secret)
+    row: dict[str, Any] = {
+        "id": digest[:_ID_DIGITS],
+        "kind": kind,
+        "source": storable(source.strip(), "the source"),
+        "created_at": change.at,
+    }
+    change.connection.execute(insert(KEYS).values(**row, digest=digest))
+    key = Key(**row)
+    record(change, "key.created", f"key/{key.id}", after=_told(key))
+    return key, secret
+
+
+def revoke(change: Change, id: str) -> Key:  # noqa: A002 - what people call it
+    """The key opens nothing from now on; revoking it again changes nothing.
+
+    Raises:
+        NotFoundError: there is no such key.
+    """
+    found = change.connection.execute(select(KEYS).where(KEYS.c.id == id)).mappings().one_or_none()
+    if found is None:
+        raise NotFoundError(f"there is no key {id}: `upshot key list` shows the ids")
+    before = _key(found)
+    if before.revoked_at is not None:
+        return before
+    change.connection.execute(update(KEYS).where(KEYS.c.id == id).values(revoked_at=change.at))
+    after = _key({**found, "revoked_at": change.at})
+    record(change, "key.revoked", f"key/{id}", before=_told(before), after=_told(after))
+    return after
+
+
+def listed(connection: Connection) -> tuple[Key, ...]:
+    """All keys, revoked ones too, the oldest first."""
+    rows = connection.execute(select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id)).mappings()
+    return tuple(_key(row) for row in rows)
+
+
+def holder(connection: Connection, secret: str) -> Key | None:
+    """The key that somebody shows; None where there is none such, or it was revoked."""
+    query = select(KEYS).where(KEYS.c.digest == _digest(secret), KEYS.c.revoked_at.is_(None))
+    found = connection.execute(query).mappings().one_or_none()
+    return None if found is None else _key(found)
+
+
+def _key(row: RowMapping | dict[str, Any]) -> Key:
+    return Key(**{name: row[name] for name in ("id", "kind", "source", "created_at", "revoked_at")})
+
+
+def _told(key: Key) -> dict[str, str | None]:
+    return {
+        "kind": key.kind,
+        "source": key.source,
+        "revoked_at": time_text(key.revoked_at) if key.revoked_at else None,
+    }
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
