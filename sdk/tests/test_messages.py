@@ -106,9 +106,16 @@ def test_values_that_programs_have_are_written_as_text_or_number():
     }
 
 
-@pytest.mark.parametrize("text", ["\ud800", "\x00", "é", "😀"])
+@pytest.mark.parametrize("text", ["\x00", "\n", "\u2028", "é", "😀"])
 def test_any_text_can_be_sent(text):
     assert tracked({"userId": "u"}, {"text": text})["properties"] == {"text": text}
+
+
+def test_text_without_a_utf8_form_does_not_spoil_the_batch():
+    """A strict reader of JSON, as the server is one, refuses a lone surrogate, with all events beside it."""
+    message = Messages().track("e", {"userId": "u"}, {"text": "a\ud800b", "\udfff": 1})
+    assert json.loads(message)["properties"] == {"text": "a?b", "?": 1}
+    assert b"\\ud" not in message
 
 
 DEEP = []

@@ -4,8 +4,10 @@ import atexit
 import logging
 import os
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from threading import Lock
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, Self
 from weakref import WeakSet
@@ -15,7 +17,7 @@ from upshot_sdk.directory import open_directory
 from upshot_sdk.evaluation import Evaluation, failure
 from upshot_sdk.exposures import Exposures
 from upshot_sdk.freshness import Freshness
-from upshot_sdk.messages import MessageError, Messages
+from upshot_sdk.messages import MessageError, Messages, exposure_of
 from upshot_sdk.ruleset import Ruleset
 from upshot_sdk.transport import Server
 
@@ -91,12 +93,13 @@ class Client:
         self._freshness.tried.wait(start_timeout)
 
     def evaluate(self, flag_key: str, context: Context | None = None, default: Any = None) -> Evaluation:
-        """What a flag answers, as `Ruleset.evaluate`; an experiment's answer is sent as an exposure, once.
+        """What a flag answers, as `Ruleset.evaluate`; an experiment's answer is sent as an exposure, once, and so is
+        one of a flag whose rollout is watched.
 
         Never raises and never waits. Before there are flags it answers the default, with PROVIDER_NOT_READY.
         """
         answer = self.peek(flag_key, context, default)
-        if "experiment_id" in answer.metadata:
+        if "experiment_id" in answer.metadata or "monitored" in answer.metadata:
             self.expose(answer, context or {})
         return answer
 
@@ -110,11 +113,9 @@ class Client:
         return ruleset.evaluate(flag_key, context, default)
 
     def expose(self, answer: Evaluation, context: Context) -> None:
-        """Send that a unit has met what it was given by `peek`. An answer of no experiment sends nothing."""
-        found = answer.metadata
-        if "experiment_id" not in found or answer.variant is None:
-            return
-        if self._exposures.first(found["experiment_id"], found["phase"], found["unit_id"], answer.variant):
+        """Send that a unit has met what it was given by `peek`. An answer that nobody analyses sends nothing."""
+        exposure = exposure_of(answer, context)
+        if exposure is not None and self._exposures.first(*exposure):
             self._send(lambda: self._messages.exposure(answer, context))
 
     def track(self, event: str, context: Context, properties: Mapping[str, Any] | None = None) -> None:
@@ -210,6 +211,7 @@ class Client:
         self._messages = Messages()
         process = f"{os.getpid()}-{self._messages.instance}"
         self._delivery = Delivery(self._server, self._directory, process, self._timeout)
+        _leave_with_multiprocessing()
 
     def _send(self, make: Callable[[], bytes]) -> None:
         if self._asleep:
@@ -268,8 +270,16 @@ def _forked() -> None:
 
 
 def _leave() -> None:
+    deadline = monotonic() + AT_EXIT  # of all clients together
     for client in list(_clients):
-        client.close(AT_EXIT)
+        client.close(max(deadline - monotonic(), 0.0))
+
+
+def _leave_with_multiprocessing() -> None:
+    """A child of `multiprocessing` ends without what `atexit` knows, and has a register of its own."""
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _leave, exitpriority=0)
 
 
 if hasattr(os, "register_at_fork"):

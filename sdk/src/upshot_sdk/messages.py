@@ -14,9 +14,12 @@ from upshot_sdk.bucketing import unit_text
 from upshot_sdk.evaluation import Evaluation
 
 EXPOSURE = "Experiment Viewed"
+VIEWED = "Flag Viewed"
 MAX_MESSAGE = 32_768
 LIBRARY = {"name": "upshot-sdk", "version": "0.1.0"}
 
+BY_HAND = "override-"
+_UNITS = ("userId", "anonymousId", "targetingKey")
 _EXPOSED = ("experiment_id", "phase", "flag", "revision", "unit", "unit_id", "attributes")
 
 Context = Mapping[str, Any]
@@ -59,14 +62,18 @@ class Messages:
         return self._message("identify", context, {"traits": _object("traits", traits)})
 
     def exposure(self, answer: Evaluation, context: Context) -> bytes:
-        """That a unit met an experiment.
+        """That a unit met an experiment, or a flag whose rollout is watched.
 
         Raises:
-            MessageError: an attribute that the experiment copies cannot be written as JSON.
+            MessageError: an attribute that the experiment copies cannot be written as JSON, or there is no unit.
         """
         found = answer.metadata
-        properties = {name: found[name] for name in _EXPOSED} | {"variant": answer.variant}
-        return self._message("track", context, {"event": EXPOSURE, "properties": properties}, found)
+        if "experiment_id" in found:
+            properties = {name: found[name] for name in _EXPOSED} | {"variant": answer.variant}
+            return self._message("track", context, {"event": EXPOSURE, "properties": properties}, found)
+        properties = {"flag": found["flag"], "variant": answer.variant, "reason": answer.reason}
+        properties |= {"round": found["monitored"], "revision": found["revision"]}
+        return self._message("track", context, {"event": VIEWED, "properties": properties})
 
     def _message(
         self, kind: str, context: object, content: dict[str, Any], exposed: Properties | None = None
@@ -91,6 +98,23 @@ class Messages:
             },
         }
         return _encoded(message)
+
+
+def exposure_of(answer: Evaluation, context: Context) -> tuple[str, int, str, str] | None:
+    """What makes an answer's exposure another one than those before; None where the answer is none.
+
+    Of an experiment: itself, its phase, the unit and the variant. Of a flag whose rollout is watched: the flag, for
+    which time it is watched, the unit and the variant; none for a unit that is given it by hand.
+    """
+    found = answer.metadata
+    if answer.variant is None:
+        return None
+    if "experiment_id" in found:
+        return found["experiment_id"], found["phase"], found["unit_id"], answer.variant
+    if "monitored" not in found or str(found.get("rule", "")).startswith(BY_HAND):
+        return None
+    unit = next((_text(context.get(name)) for name in _UNITS if context.get(name) is not None), None)
+    return None if unit is None else (found["flag"], found["monitored"], unit, answer.variant)
 
 
 def batch(messages: tuple[bytes, ...]) -> bytes:
@@ -129,13 +153,15 @@ def _text(value: object) -> str | None:
 
 
 def _encoded(message: dict[str, Any]) -> bytes:
+    """Text in UTF-8: a lone surrogate, which has no UTF-8 form, becomes ``?``, as its escape would spoil the batch."""
     try:
-        text = json.dumps(message, separators=(",", ":"), allow_nan=False, default=_plain)
+        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageError(f"the properties cannot be written as JSON: {error}") from None
-    if len(text) > MAX_MESSAGE:
-        raise MessageError(f"the message has {len(text):,} bytes: the server takes {MAX_MESSAGE:,}")
-    return text.encode()
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) > MAX_MESSAGE:
+        raise MessageError(f"the message has {len(encoded):,} bytes: the server takes {MAX_MESSAGE:,}")
+    return encoded
 
 
 def _plain(value: object) -> object:
