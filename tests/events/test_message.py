@@ -93,6 +93,11 @@ def test_the_other_kinds(kind, members, event, properties):
     assert read.anonymous_id == ("a1" if kind == "alias" else None)
 
 
+def test_an_alias_names_the_id_that_is_replaced_whatever_else_the_browser_sends():
+    event = one({"type": "alias", "userId": "u1", "previousId": "u0", "anonymousId": "a1"})
+    assert (event.user_id, event.anonymous_id) == ("u1", "u0")
+
+
 def test_a_single_call_tells_its_kind_by_its_path():
     body = as_batch(b'{"userId": 1, "event": "Bought", "sentAt": "2026-03-01T11:59:00Z"}', "track")
     (event,), _ = read_batch(Frame(Source("web"), microseconds(RECEIVED), body))

@@ -170,7 +170,8 @@ def _event(frame: Frame, batch: _Batch, raw: bytes) -> Event:
     message = _typed(raw)
     kind = message.type or batch.type
     name = _name(kind, message)
-    user, anonymous = _id(message.user_id), _id(message.anonymous_id) or _id(message.previous_id)
+    user = _id(message.user_id)
+    anonymous = _id(message.previous_id if kind == "alias" else message.anonymous_id)
     context = {**(batch.context or {}), **(message.context or {})}
     sent, timestamp = _microseconds(message.sent_at or _sent(batch)), _microseconds(message.timestamp)
     if not user and not anonymous:

@@ -10,12 +10,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from upshot.events.frame import decode
+from upshot.events.frame import Frame, decode
 from upshot.events.message import read_batch
 
 HERE = Path(__file__).parent
@@ -71,19 +72,26 @@ class Served:
     def events(self):
         """The events that have come, once each, in the order in which they came."""
         frames = [
-            frame for path in sorted((self.data / "log").iterdir()) for frame in decode(path.read_bytes())
+            item
+            for path in sorted((self.data / "log").iterdir())
+            for item in decode(path.read_bytes())
+            if isinstance(item, Frame)  # else it is being written
         ]
         pairs = [read_batch(frame) for frame in frames]
         assert [rejections for _, rejections in pairs if rejections] == []
         return list({event.message_id: event for events, _ in pairs for event in events}.values())
 
-    def wait_for(self, source, count, patience=20.0):
-        """Wait until so many events of a source have come; they."""
+    @contextmanager
+    def new_events(self, count, patience=30.0):
+        """A list that at the end holds the events that came meanwhile; waits until they are so many."""
+        before = {event.message_id for event in self.events()}
+        found = []
+        yield found
         until = time.monotonic() + patience
-        while len(found := [event for event in self.events() if event.source == source]) < count:
+        while len(found) < count:
             assert time.monotonic() < until, f"only {len(found)} of {count} events came"
             time.sleep(0.05)
-        return found
+            found[:] = [event for event in self.events() if event.message_id not in before]
 
     def _revision(self):
         with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:

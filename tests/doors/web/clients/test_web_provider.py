@@ -38,8 +38,10 @@ def test_the_browser_lets_the_page_ask_another_origin(page, served):
 def test_a_new_context_brings_new_answers(page, served):
     assert opened(page, served) == "READY"
     page.evaluate("move({targetingKey: 'user-1', country: 'CA'})")
-    answer = page.evaluate("client.getStringDetails('checkout', '?')")
-    assert (answer["value"], answer["reason"]) == ("three-steps", "TARGETING_MATCH")
+    page.wait_for_function(
+        "client.getStringValue('checkout', '?') == 'three-steps'"
+    )  # first come the kept ones
+    page.wait_for_function("client.getStringDetails('checkout', '?').reason == 'TARGETING_MATCH'")
 
 
 def test_the_browser_keeps_pages_of_other_origins_out(page, serve):
