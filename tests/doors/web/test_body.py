@@ -1,5 +1,7 @@
 """Bodies too large, too slow, cut off; the head of a request likewise."""
 
+import gzip
+import json
 import socket
 import time
 import tracemalloc
@@ -162,3 +164,19 @@ def test_nonsense_is_told_from_http(shared):
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no HTTP\r\n\r\n")
         assert received(connection).startswith(b"HTTP/1.1 400 ")
     assert httpx.get(f"{shared.url}/healthz", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_half_a_character_spoils_neither_its_event_nor_those_beside_it(own, coding):
+    """As `text.slice(0, 5)` makes it in a page whose visitor typed an emoji."""
+    typed = [rb"caf\u00e9\ud83d", rb"\ud83d\ude00", rb"C:\\\\ud83d"]
+    events = [
+        b'{"type":"track","event":"Typed","userId":"u","properties":{"q":"%s"}}' % text for text in typed
+    ]
+    body = b'{"batch":[%s]}' % b",".join(events)
+    with own.client({"X-API-Key": "client-key-0123456789"}) as client:
+        content = gzip.compress(body) if coding == "gzip" else body
+        answer = client.post("/v1/batch", content=content, headers={"Content-Encoding": coding})
+    assert answer.json() == {"success": True, "accepted": 3, "rejected": []}
+    accepted, _ = own.events()
+    assert [json.loads(one.properties)["q"] for one in accepted] == ["café\ufffd", "😀", r"C:\\ud83d"]

@@ -1,6 +1,7 @@
 """The body of a request, within limits of size and time."""
 
 import asyncio
+import re
 import zlib
 
 from starlette.exceptions import HTTPException
@@ -12,6 +13,13 @@ _DISCARDED = 64 * 1024 * 1024  # bytes of a body too large that are read and dro
 _GZIP = 31  # zlib's window for gzip alone
 
 _CLOSE = {"Connection": "close"}
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}"  # a character beyond 16 bits, in its two halves
+    rb"|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})"
+    rb"|\\."
+)
 
 
 async def read_body(request: Request, most: int = MOST) -> bytes:
@@ -39,7 +47,7 @@ async def read_body(request: Request, most: int = MOST) -> bytes:
 
 
 async def read_plain(request: Request, most: int) -> bytes:
-    """The whole body, inflated where it came as gzip.
+    """The whole body of JSON, inflated where it came as gzip, without half characters.
 
     Raises:
         HTTPException: as `read_body`, also of what it inflates to; 400 where it is no gzip and says it were, 415 where
@@ -48,10 +56,24 @@ async def read_plain(request: Request, most: int) -> bytes:
     body = await read_body(request, most)
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
-        return body
+        return with_whole_characters(body)
     if coding not in ("gzip", "x-gzip"):
         raise HTTPException(415, f"Content-Encoding is {coding!r}: send gzip, or what is not compressed")
-    return _inflated(body, most)
+    return with_whole_characters(_inflated(body, most))
+
+
+def with_whole_characters(body: bytes) -> bytes:
+    r"""JSON in which the escape of half a character is the replacement character instead.
+
+    JavaScript cuts text anywhere, such as within an emoji, and writes the half as an escape. It has no UTF-8 form, so
+    strict readers refuse it, and would refuse all events that came with it.
+
+    >>> with_whole_characters(rb'["a\ud83d", "\ud83d\ude00", "\\ud83d"]')
+    b'["a\\ufffd", "\\ud83d\\ude00", "\\\\ud83d"]'
+    """
+    if not _SURROGATE.search(body):
+        return body
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
 
 
 def _inflated(body: bytes, most: int) -> bytes:
