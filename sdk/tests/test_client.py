@@ -157,6 +157,56 @@ def test_an_exposure_is_sent_once_and_an_override_never(serve, connect):
     assert [found["properties"]["unit_id"] for found in server.tracked("Experiment Viewed")] == ["u1"]
 
 
+def rolled_out(watched=1):
+    """A payload with a flag that is on for all, but for one who is given it by hand, and is watched."""
+    changed = payload(f"r{watched}")
+    every = [[0, 2**32]]
+    changed["flags"]["nav"] = {
+        "type": "boolean",
+        "variants": {"on": True, "off": False},
+        "default_variant": "off",
+        "monitored": watched,
+        "rules": [
+            {
+                "id": "override-on",
+                "when": {"attr": "targetingKey", "op": "eq", "value": "qa"},
+                "variant": "on",
+            },
+            {
+                "id": "some",
+                "when": {"attr": "beta", "op": "eq", "value": True},
+                "rollout": {"salt": "s", "traffic": every, "split": {"on": every}},
+            },
+        ],
+    }
+    return changed
+
+
+def test_units_of_a_watched_rollout_are_told_of_once(serve, connect):
+    server = serve(rolled_out())
+    client = connect(server.url)
+    for context in ({"targetingKey": "u1", "beta": True}, {"targetingKey": "u2"}, {"targetingKey": "qa"}, {}):
+        for _ in range(3):
+            client.evaluate("nav", context)
+    assert client.flush()
+    found = server.tracked("Flag Viewed")
+    assert [(one["userId"], one["properties"]) for one in found] == [
+        ("u1", {"flag": "nav", "variant": "on", "reason": "SPLIT", "round": 1, "revision": "r1"}),
+        ("u2", {"flag": "nav", "variant": "off", "reason": "DEFAULT", "round": 1, "revision": "r1"}),
+    ]
+
+
+def test_a_rollout_that_is_watched_anew_is_told_of_anew(serve, connect):
+    server = serve(rolled_out())
+    client = connect(server.url)
+    client.evaluate("nav", {"targetingKey": "u1"})
+    server.publish(rolled_out(2))
+    assert server.wait_for(lambda: client.ruleset.revision == "r2")
+    client.evaluate("nav", {"targetingKey": "u1"})
+    assert client.flush()
+    assert [one["properties"]["round"] for one in server.tracked("Flag Viewed")] == [1, 2]
+
+
 def test_a_new_phase_is_a_new_exposure(serve, connect):
     server = serve(payload())
     client = connect(server.url)
@@ -168,6 +218,18 @@ def test_a_new_phase_is_a_new_exposure(serve, connect):
     client.evaluate("checkout", {"targetingKey": "u1"})
     assert client.flush()
     assert [found["properties"]["phase"] for found in server.tracked("Experiment Viewed")] == [1, 2]
+
+
+def test_an_exposure_that_found_no_room_is_sent_the_next_time(serve, connect, monkeypatch):
+    server = serve(payload())
+    client = connect(server.url)
+    with monkeypatch.context() as full:
+        full.setattr("upshot_sdk.delivery.MAX_QUEUED", 0)
+        client.evaluate("checkout", {"targetingKey": "u1"})
+    for _ in range(3):
+        client.evaluate("checkout", {"targetingKey": "u1"})
+    assert client.flush()
+    assert [found["properties"]["unit_id"] for found in server.tracked("Experiment Viewed")] == ["u1"]
 
 
 def test_what_is_peeked_can_be_exposed_later(serve, connect):

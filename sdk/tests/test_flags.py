@@ -103,3 +103,11 @@ def test_a_prerequisite_that_lacks_its_unit_is_not_met():
 @pytest.mark.parametrize("value", [None, [], {"prerequisites": 1}, {"prerequisites": [1, {"flag": []}, {}]}])
 def test_prerequisites_that_cannot_be_read_name_no_flag(value):
     assert prerequisite_keys(value) == set()
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.0, True, "1"])
+def test_the_number_of_the_time_that_a_flag_is_watched_is_one(number):
+    with pytest.raises(RulesetError, match=r"flags.f.monitored: .* is not a whole number from 1"):
+        Ruleset.from_dict(payload(f=boolean(monitored=number)))
+    found = Ruleset.from_dict(payload(f=boolean(monitored=3))).evaluate("f").metadata
+    assert found["monitored"] == 3

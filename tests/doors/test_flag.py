@@ -150,9 +150,34 @@ def test_an_edit_that_spoils_an_experiment_is_shown_and_refused(flags):
     assert flag(flags, "apply").returncode == 0
 
 
+def test_a_flag_is_killed_and_revived(flags):
+    flag(flags, "apply")
+    done = flag(flags, "kill", "new-checkout", "--reason", "cards are refused")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "new-checkout is off for everybody, whatever the files say\n",
+    )
+    told = flag(flags, "eval", "new-checkout", "--unit", "u1", "--context", '{"beta": true}').stdout
+    assert "reason DISABLED" in told
+    assert "because it is off whatever is written, since" in told
+    assert told.rstrip().endswith(": cards are refused")
+    assert "was off already" in flag(flags, "kill", "new-checkout", "--reason", "again").stdout
+    back = json.loads(flag(flags, "revive", "new-checkout", "--reason", "mended", "--json").stdout)
+    assert back == {"flag": "new-checkout", "action": "revive", "changed": True}
+    assert "was not killed" in flag(flags, "revive", "new-checkout", "--reason", "again").stdout
+    history = json.loads((flags / "kills.json").read_text(encoding="utf-8"))["history"]
+    assert [(entry["action"], entry["reason"]) for entry in history] == [
+        ("kill", "cards are refused"),
+        ("revive", "mended"),
+    ]
+    assert all(entry["actor"] for entry in history)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["kill", "new-chekout", "--reason", "r"], "there is no flag new-chekout in flags: did you mean"),
+        (["kill", "new-checkout"], "Missing option '--reason'"),
         (["lint", "nowhere"], "there is no directory nowhere: make it"),
         (["diff", "nowhere"], "there is no directory nowhere: make it"),
         (["apply", "nowhere"], "there is no directory nowhere that can be read"),
@@ -171,6 +196,6 @@ def test_bad_input_is_one_sentence(flags, arguments, told):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["lint", "eval", "diff", "apply"])
+@pytest.mark.parametrize("name", ["lint", "eval", "diff", "apply", "kill", "revive"])
 def test_each_command_has_help_with_an_example(flags, name):
     assert f"Example: upshot flag {name}" in flag(flags, name, "--help").stdout

@@ -36,9 +36,10 @@ class Evaluation(NamedTuple):
         variant: which variant; None: the caller's default.
         reason: STATIC, TARGETING_MATCH, SPLIT, DEFAULT, DISABLED or ERROR.
         error_code, error_message: OpenFeature's code and a sentence, with reason ERROR only.
-        metadata: ``flag``, ``revision``, where a rule decided ``rule``, and where an experiment did all that its
-            exposure needs: ``experiment_id``, ``phase``, ``unit``, ``unit_id``, ``attributes``. It must not
-            be changed: what is the same for every unit is shared, and read only.
+        metadata: ``flag``, ``revision``, where a rule decided ``rule``, where the flag's rollout is watched
+            ``monitored``, and where an experiment decided all that its exposure needs: ``experiment_id``,
+            ``phase``, ``unit``, ``unit_id``, ``attributes``. It must not be changed: what is the same for every
+            unit is shared, and read only.
     """
 
     value: Any

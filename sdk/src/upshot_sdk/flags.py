@@ -20,6 +20,7 @@ RESERVED = frozenset(
         "experiment_id",
         "flag",
         "flagSetId",
+        "monitored",
         "phase",
         "revision",
         "rule",
@@ -72,7 +73,8 @@ def read_flag(
     ``others`` holds the flags that it needs, compiled before.
     """
     fields = node.fields(
-        ("type", "variants"), ("enabled", "default_variant", "rules", "prerequisites", "metadata")
+        ("type", "variants"),
+        ("enabled", "default_variant", "rules", "prerequisites", "metadata", "monitored"),
     )
     if fields is None:
         return None, ()
@@ -81,7 +83,8 @@ def read_flag(
         fields["type"].expected(f"one of {', '.join(TYPES)}")
     values = read_variants(fields["variants"], str(kind))
     given = _metadata(fields["metadata"]) if "metadata" in fields else {}
-    metadata = MappingProxyType({**given, "flag": key, "revision": revision})
+    watched = _watched(fields["monitored"]) if "monitored" in fields else {}
+    metadata = MappingProxyType({**given, "flag": key, "revision": revision, **watched})
     reading = Reading(values=values, metadata=metadata, shared=shared)
     default = read_variant(fields["default_variant"], values) if "default_variant" in fields else None
     enabled = fields["enabled"].flag() if "enabled" in fields else True
@@ -124,6 +127,14 @@ def _metadata(node: Node) -> dict[str, Any]:
         elif not isinstance(member.value, str | bool) and not is_number(member.value):
             member.expected("text, a number, true or false")
     return {name: member.value for name, member in members.items()}
+
+
+def _watched(node: Node) -> dict[str, Any]:
+    """The number of the time for which the flag's rollout is watched: each unit that meets it is told of then."""
+    number = node.whole("a whole number from 1")
+    if number is not None and number < 1:
+        node.expected("a whole number from 1")
+    return {"monitored": number}
 
 
 def _prerequisites(node: Node, others: Mapping[str, Flag]) -> Needs:

@@ -115,7 +115,7 @@ def subject_of(flag: Flag) -> Subject | None:
     no control.
     """
     limits = flag.monitoring
-    if limits is None or (limits.error_threshold is None and limits.latency_threshold is None):
+    if limits is None or not limits.has_limit:
         return None
     served = dict.fromkeys(name for rule in flag.rules for name in _served(rule))
     control, drawn_only = _control(flag)

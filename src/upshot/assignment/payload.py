@@ -8,6 +8,7 @@ evaluator that must read the payload does, in one place (`upshot_sdk`).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from upshot.assignment.layers import share_out
 from upshot.assignment.ledger import Ledger
@@ -50,13 +51,16 @@ class _Draws:
         )
 
 
-def compile_flags(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Json, Ledger]:
+def compile_flags(
+    flags: FlagSet, ledger: Ledger, new_salt: NewSalt, rounds: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Json, Ledger]:
     """The payload (without its revision) of a set of flags, and the ledger after it.
 
     Args:
         flags: what people wrote.
         ledger: the draws given out before; units keep their place in them.
         new_salt: gives a random salt for what has none yet.
+        rounds: of flags that are watched for another time: the number of it.
 
     Raises:
         ValueError: shares of a layer do not fit into it, weights cannot be divided, or one experiment is in
@@ -73,7 +77,7 @@ def compile_flags(flags: FlagSet, ledger: Ledger, new_salt: NewSalt) -> tuple[Js
         "segments": {name: {"when": dict(segment.when)} for name, segment in flags.segments.items()},
         "layers": {name: {"salt": draws.salt(f"layer/{name}")} for name in flags.layers},
         "holdouts": {name: _holdout(holdout, draws) for name, holdout in flags.holdouts.items()},
-        "flags": {key: _flag(flag, draws, owned) for key, flag in flags.flags.items()},
+        "flags": {key: _flag(flag, draws, owned, rounds.get(key, 1)) for key, flag in flags.flags.items()},
     }
     return payload, draws.ledger(owned)
 
@@ -104,7 +108,7 @@ def _holdout(holdout: Holdout, draws: _Draws) -> Json:
     return {"salt": draws.salt(path), "unit": holdout.unit, "ranges": _pairs(ranges)}
 
 
-def _flag(flag: Flag, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
+def _flag(flag: Flag, draws: _Draws, owned: Mapping[str, Allocation], watched: int) -> Json:
     rules = [rule for written in _with_overrides(flag) for rule in _rules(flag.key, written, draws, owned)]
     result: Json = {"type": flag.type, "enabled": flag.enabled, "variants": dict(flag.variants)}
     if flag.default is not None:
@@ -115,6 +119,8 @@ def _flag(flag: Flag, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
         ]
     if flag.metadata:
         result["metadata"] = dict(flag.metadata)
+    if flag.monitoring and flag.monitoring.has_limit:
+        result["monitored"] = watched
     result["rules"] = rules
     return result
 

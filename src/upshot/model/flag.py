@@ -132,6 +132,11 @@ class Monitoring:
     latency_threshold: Annotated[float, Gt(0)] | None = None
     auto_kill: bool = False
 
+    @property
+    def has_limit(self) -> bool:
+        """Whether there is anything to watch."""
+        return self.error_threshold is not None or self.latency_threshold is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:

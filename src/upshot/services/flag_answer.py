@@ -15,6 +15,7 @@ from upshot.assignment.payload import NewSalt
 from upshot.errors import NotFoundError
 from upshot.model.flag import Flag
 from upshot.report.flag_words import moment, rule_words
+from upshot.services.flag_switch import killed_words
 from upshot.services.flags import checked
 from upshot.store.flag_store import FlagStore
 from upshot_sdk import Evaluation, Ruleset
@@ -29,7 +30,7 @@ class Answer:
 
     Attributes:
         evaluation: what the flag answers.
-        because: the rule that decided, in words; None where none did.
+        because: the rule that decided, in words, or why the flag is off whatever is written; None: neither.
         passed: rule -> why it did not decide, for those before; an unmet prerequisite stands alone.
         drawn: whether the draws behind it were given out; otherwise applying may draw another variant.
     """
@@ -59,10 +60,11 @@ def answer(store: FlagStore, key: str, context: Context, new_salt: NewSalt, now:
     found = published.ruleset.evaluate(key, context, now=now)
     decided = found.metadata.get("rule")
     salt = next((asked.salt(rule) for rule in asked.rules if rule["id"] == decided), None)
+    killed = stored.kills.off.get(key)
     return Answer(
         evaluation=found,
-        because=_because(flag, str(decided)) if decided else None,
-        passed=dict(_passed(asked, decided)) if flag.enabled else {},
+        because=killed_words(killed) if killed else _because(flag, str(decided)) if decided else None,
+        passed=dict(_passed(asked, decided)) if flag.enabled and not killed else {},
         drawn=salt is None or salt in stored.ledger.salts.values(),
     )
 

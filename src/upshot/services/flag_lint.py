@@ -8,8 +8,9 @@ from itertools import pairwise
 from upshot.assignment.payload import NewSalt
 from upshot.model.flag import Flag, FlagSet, Rule
 from upshot.report.flag_words import flag_words, moment, monitoring_words, percentage
+from upshot.services.flag_switch import killed_words
 from upshot.services.flags import checked
-from upshot.store.flag_store import FlagStore
+from upshot.store.flag_store import FlagStore, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Remark:
 
     Attributes:
         about: ``flags.checkout``, ``segments.early-adopters``.
-        kind: expired, ended, unreachable, shrinking, monitoring or unused.
+        kind: killed, expired, ended, unreachable, shrinking, monitoring or unused.
         sentence: what it is, and the mend.
     """
 
@@ -49,8 +50,14 @@ def lint(store: FlagStore, new_salt: NewSalt, now: datetime) -> Lint:
     return Lint(
         flags=flags,
         words={key: flag_words(flag) for key, flag in flags.flags.items()},
-        remarks=tuple(_remarks(flags, now)),
+        remarks=(*_killed(stored), *_remarks(flags, now)),
     )
+
+
+def _killed(stored: Stored) -> Iterator[Remark]:
+    for key, entry in stored.kills.off.items():
+        mend = f"give it back by `upshot flag revive {key}`"
+        yield Remark(about=f"flags.{key}", kind="killed", sentence=f"{killed_words(entry)}; {mend}")
 
 
 def _remarks(flags: FlagSet, now: datetime) -> Iterator[Remark]:

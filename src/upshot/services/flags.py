@@ -6,7 +6,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import sleep
 
@@ -76,7 +77,7 @@ def checked(stored: Stored, new_salt: NewSalt, where: str = "flags") -> tuple[Pu
         PlanError: everything that is wrong with it, in all files and to the evaluator, at once.
     """
     try:
-        published, ledger, findings = _compiled(stored.flags, stored.ledger, new_salt)
+        published, ledger, findings = _compiled(stored, new_salt)
     except ValueError as error:  # shares that cannot be divided
         raise PlanError([*stored.problems, str(error)], where) from error
     further = [finding for finding in findings if not finding.follows(stored.findings)]
@@ -107,7 +108,8 @@ def applied(store: FlagStore) -> Published:
             f"the ledger of {store.name} lacks draws of what is in force: bring it back, or apply again"
         )
 
-    return checked(Stored(flags=stored.applied, ledger=stored.ledger), lost, store.name)[0]
+    last = Stored(flags=stored.applied, ledger=stored.ledger, kills=stored.kills)
+    return checked(last, lost, store.name)[0]
 
 
 def edits(stored: Stored, now: datetime | None = None) -> tuple[Edit, ...]:
@@ -124,16 +126,23 @@ def told(refused: Sequence[Edit], sources: Sources) -> list[str]:
     ]
 
 
-def _compiled(
-    flags: FlagSet, ledger: Ledger, new_salt: NewSalt
-) -> tuple[Published | None, Ledger, tuple[Finding, ...]]:
-    payload, after = compile_flags(flags, ledger, new_salt)
+def _compiled(stored: Stored, new_salt: NewSalt) -> tuple[Published | None, Ledger, tuple[Finding, ...]]:
+    flags = _without_killed(stored)
+    payload, after = compile_flags(flags, stored.ledger, new_salt, stored.kills.rounds)
     revision = _revision(payload)
     payload["revision"] = revision
     ruleset, findings = read_ruleset(payload, flags)
     if ruleset is None:
         return None, after, findings
     return Published(revision=revision, body=_json(payload), ruleset=ruleset), after, ()
+
+
+def _without_killed(stored: Stored) -> FlagSet:
+    off = stored.kills.off
+    flags = {
+        key: replace(flag, enabled=False) if key in off else flag for key, flag in stored.flags.flags.items()
+    }
+    return replace(stored.flags, flags=flags) if off else stored.flags
 
 
 def _revision(payload: Mapping[str, object]) -> str:
@@ -193,7 +202,16 @@ class Flags:
             self.current, self.problems = publish(self._store, self._new_salt, self._clock()), ()
         except InputError as error:
             self.problems = _sentences(error)
+            self.current = self._switched()
         return self.current.revision != before
+
+    def _switched(self) -> Published:
+        """What is in force already, without flags that were killed meanwhile: a kill waits for no mistake's mending."""
+        with suppress(InputError):
+            last = applied(self._store)
+            if last.revision != self.current.revision:
+                return last
+        return self.current
 
     def _rests(self, version: Hashable) -> bool:
         sleep(REST)

@@ -1,13 +1,12 @@
 """Flags in a directory: YAML files that people edit, and beside them the ledger of the draws given out.
 
 ``ledger.json`` holds salts, ranges and the flags that they were given out for. It belongs into version control
-with the files: without it everybody is drawn afresh.
+with the files: without it everybody is drawn afresh. ``kills.json`` holds the flags that are off whatever is written.
 """
 
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,8 @@ from upshot.errors import InputError
 from upshot.formats.flags import flags_from_mapping, flags_to_mapping, read_flag_files
 from upshot.model.flag import FlagSet
 from upshot.store.flag_store import Stored
+from upshot.store.kill_file import KILLS, Switching, read_kills, write_kills
+from upshot.store.whole_file import replace_file
 
 SUFFIXES = (".yaml", ".yml", ".json")
 LEDGER = "ledger.json"
@@ -36,7 +37,7 @@ class FlagDirectory:
         return str(self._path)
 
     def version(self) -> Hashable:
-        return tuple(_stamp(path) for path in [*self._files(), self._path / LEDGER])
+        return tuple(_stamp(path) for path in [*self._files(), self._path / LEDGER, self._path / KILLS])
 
     def read(self) -> Stored:
         if not self._path.is_dir():
@@ -53,17 +54,27 @@ class FlagDirectory:
             problems=(*problems, *written.problems),
             findings=written.findings,
             sources=written.sources,
+            kills=read_kills(self._path / KILLS),
         )
 
     def write(self, ledger: Ledger, applied: FlagSet) -> None:
         text = _text(ledger, flags_to_mapping(applied))
         try:
-            _replace(self._path / LEDGER, text)
+            replace_file(self._path / LEDGER, text)
         except OSError as error:
             raise InputError(
                 f"{self._path / LEDGER} cannot be written ({error.strerror}): make {self._path} writable, or run "
                 "`upshot flag apply` where it is and bring ledger.json along with the files"
             ) from error
+
+    def switch(self, entry: Switching) -> bool:
+        path = self._path / KILLS
+        with self.alone():
+            before = read_kills(path)
+            after = before.after(entry)
+            if after is not before:
+                write_kills(path, after)
+        return after is not before
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -87,7 +98,7 @@ class FlagDirectory:
 
     def _is_ours(self, path: Path) -> bool:
         parts = path.relative_to(self._path).parts
-        return parts != (LEDGER,) and not any(part.startswith(".") for part in parts)
+        return parts not in ((LEDGER,), (KILLS,)) and not any(part.startswith(".") for part in parts)
 
     def _texts(self) -> tuple[dict[str, str], list[str]]:
         texts, problems = {}, []
@@ -120,31 +131,6 @@ def _stamp(path: Path) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     return str(path), found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def _replace(path: Path, text: str) -> None:
-    """The whole new file or the old one, whatever happens meanwhile."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".ledger-", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)
-        Path(scratch).replace(path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    """The new name is on the disk, too."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _text(ledger: Ledger, applied: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 from upshot.assignment.ledger import Ledger
 from upshot.formats.flag_findings import Finding, Sources
 from upshot.model.flag import FlagSet
+from upshot.store.kill_file import Switched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Stored:
         problems: everything that is wrong with what people wrote, a sentence each.
         findings: those of them that are about one thing, so that what follows from them is not told again.
         sources: where each thing is written.
+        kills: flags that are off whatever is written.
     """
 
     flags: FlagSet
@@ -29,6 +31,7 @@ class Stored:
     problems: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     sources: Sources = field(default_factory=Sources)
+    kills: Switched = field(default_factory=Switched)
 
 
 class FlagStore(Protocol):

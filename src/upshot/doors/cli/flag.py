@@ -1,10 +1,12 @@
 """`upshot flag`: look through flags, ask them, see what an edit does, put it into force."""
 
+import getpass
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -22,6 +24,7 @@ Examples:
   upshot flag eval new-checkout --unit user-1 --context '{"beta": true}'
   upshot flag diff
   upshot flag apply
+  upshot flag kill new-checkout --reason "cards are refused"
 """
 
 DIRECTORY = click.argument("directory", default="flags", type=click.Path(path_type=Path))
@@ -108,6 +111,61 @@ def apply_command(directory: Path, as_json: bool) -> None:
     flags = len(published.ruleset.flag_keys)
     plain = _diff_json(found) | {"revision": published.revision, "flags": flags}
     _show(as_json, lambda: plain, lambda: _print_applied(found, published.revision, flags))
+
+
+REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept with who and when.")
+
+
+@command.command("kill", epilog='Example: upshot flag kill new-checkout flags --reason "cards are refused"')
+@click.argument("key")
+@DIRECTORY
+@REASON
+@AS_JSON
+def kill_command(key: str, directory: Path, reason: str, as_json: bool) -> None:
+    """Turn a flag off for everybody, whatever the files say.
+
+    Servers and the SDK hear it within seconds, also while the files hold a mistake. It stays off until it is
+    revived; who, when and why are kept in kills.json, beside the files.
+    """
+    _switch("kill", key, directory, reason, as_json)
+
+
+@command.command("revive", epilog='Example: upshot flag revive new-checkout flags --reason "mended in 1.4.2"')
+@click.argument("key")
+@DIRECTORY
+@REASON
+@AS_JSON
+def revive_command(key: str, directory: Path, reason: str, as_json: bool) -> None:
+    """Give a flag that was killed back to what the files say.
+
+    Its monitoring, where it has any, begins anew: what killed it is not counted again.
+    """
+    _switch("revive", key, directory, reason, as_json)
+
+
+SWITCHED = {
+    ("kill", True): "is off for everybody, whatever the files say",
+    ("kill", False): "was off already",
+    ("revive", True): "is as the files say again",
+    ("revive", False): "was not killed: it is as the files say",
+}
+
+
+def _switch(action: Literal["kill", "revive"], key: str, directory: Path, reason: str, as_json: bool) -> None:
+    from upshot.services.flag_switch import switch
+    from upshot.store.kill_file import Switching
+
+    entry = Switching(flag=key, action=action, at=datetime.now(UTC), actor=_who(), reason=reason)
+    changed = switch(_opened(directory)[0], entry)
+    plain = {"flag": key, "action": action, "changed": changed}
+    _show(as_json, lambda: plain, lambda: click.echo(f"{key} {SWITCHED[action, changed]}"))
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"user {os.getuid()}"
 
 
 def _opened(directory: Path) -> "tuple[FlagDirectory, Callable[[], str]]":

@@ -9,7 +9,7 @@ from upshot.events.frame import Frame, Source
 from upshot.events.log import EventLog
 from upshot_sdk import Evaluation
 from upshot_sdk.exposures import Exposures
-from upshot_sdk.messages import Context, MessageError, Messages, batch
+from upshot_sdk.messages import Context, MessageError, Messages, batch, exposure_of
 
 _logger = logging.getLogger("upshot")
 
@@ -28,12 +28,9 @@ class ExposureLog:
         self._met = Exposures()
 
     def saw(self, source: str, answer: Evaluation, context: Context) -> None:
-        """Note that a unit got an answer; only an experiment's makes an exposure."""
-        found = answer.metadata
-        if "experiment_id" not in found or answer.variant is None:
-            return
-        exposure = (found["experiment_id"], found["phase"], found["unit_id"], answer.variant)
-        if not self._met.first(*exposure):
+        """Note that a unit got an answer; only an experiment's, and a watched rollout's, makes an exposure."""
+        exposure = exposure_of(answer, context)
+        if exposure is None or not self._met.first(*exposure):
             return
         try:
             body = batch((self._messages.exposure(answer, context),))
@@ -41,7 +38,7 @@ class ExposureLog:
         except UnavailableError:
             self._met.forget(*exposure)
         except MessageError as error:
-            _logger.warning("an exposure of %s is not recorded: %s", found["experiment_id"], error)
+            _logger.warning("an exposure of %s is not recorded: %s", exposure[0], error)
         else:
             written.add_done_callback(lambda done: self._failed(done, exposure))
 
