@@ -115,8 +115,10 @@ class Client:
     def expose(self, answer: Evaluation, context: Context) -> None:
         """Send that a unit has met what it was given by `peek`. An answer that nobody analyses sends nothing."""
         exposure = exposure_of(answer, context)
-        if exposure is not None and self._exposures.first(*exposure):
-            self._send(lambda: self._messages.exposure(answer, context))
+        if exposure is None or not self._exposures.first(*exposure):
+            return
+        if not self._send(lambda: self._messages.exposure(answer, context)):
+            self._exposures.forget(*exposure)  # there was no room: the next answer brings it again
 
     def track(self, event: str, context: Context, properties: Mapping[str, Any] | None = None) -> None:
         """Send that a unit did something. Never raises; what cannot be sent is logged as a warning.
@@ -213,18 +215,20 @@ class Client:
         self._delivery = Delivery(self._server, self._directory, process, self._timeout)
         _leave_with_multiprocessing()
 
-    def _send(self, make: Callable[[], bytes]) -> None:
+    def _send(self, make: Callable[[], bytes]) -> bool:
+        """Send a message; False where there is no room for it now."""
         if self._asleep:
             self._wake()
         if self._closed:
             log.warning("Upshot: the client is closed: an event is lost")
-            return
+            return True
         try:
-            self._delivery.put(make())
+            return self._delivery.put(make())
         except MessageError as error:
             log.warning("Upshot: an event is not sent: %s", error)
         except Exception:
             log.exception("Upshot: an event is not sent")
+        return True
 
     def _why_not(self) -> str:
         return f"there are no flags yet: {self._freshness.error or 'the server has not answered'}"
