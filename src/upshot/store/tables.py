@@ -103,10 +103,12 @@ FLAG_STATE = Table(
     Column("is_applied", Boolean, nullable=False),
 )
 
-KILLS = Table(
-    "kills",
+SWITCHINGS = Table(
+    "switchings",
     METADATA,
-    Column("flag", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("flag", Text, nullable=False),
+    Column("action", Text, nullable=False),
     Column("at", Time, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Flags, the draws given out for them, and kills."""
+"""Flags, the draws given out for them, and who turned which off and on."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,10 +32,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_flag_state"),
     )
     op.create_table(
-        "kills",
+        "switchings",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("flag", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
         sa.Column("at", sa.String(27), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("flag", name="pk_kills"),
+        sa.PrimaryKeyConstraint("number", name="pk_switchings"),
     )
