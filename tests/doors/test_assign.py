@@ -126,6 +126,18 @@ def test_the_query_is_printed_and_runs(capsys, flags, tmp_path):
     assert 'FROM "shop"."users"' in run(capsys, *asked, "--engine", "postgres", "--table", "shop.users")
 
 
+def test_the_query_over_a_file_runs_in_duckdb(capsys, flags, ids):
+    query = run(capsys, ids, "--id", "user_id", "--flags", flags, "--flag", "checkout", "--sql")
+    backend = ibis.duckdb.connect()
+    rows = backend.con.execute(query).fetchall()
+    backend.disconnect()
+    ruleset = publish(FlagDirectory(flags), lambda: "salt").ruleset
+    assert len(rows) == 1001
+    assert [row[-1] for row in rows] == [
+        ruleset.evaluate("checkout", {"targetingKey": row[0]}).variant for row in rows
+    ]
+
+
 WRONG = [
     (["IDS", "--id", "user", "--flag", "checkout"], "--id asks for user, which is no column"),
     (["IDS", "--id", "user_id", "--flag", "check"], "there is no flag check: did you mean checkout?"),

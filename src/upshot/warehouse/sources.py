@@ -51,6 +51,12 @@ def open_table(
     return _file(path, table, sep, as_text)
 
 
+def named_as_written(table: ir.Table, source: str) -> ir.Table:
+    """The table for the text of a query: a file goes by its path, which DuckDB reads, not by a name of ours."""
+    is_text_or_parquet = "://" not in source and source.lower().endswith((*CSV, *PARQUET))
+    return ibis.table(table.schema(), name=source) if is_text_or_parquet else table
+
+
 def open_files(
     sources: Sequence[str], sep: str | None = None, table: str | None = None
 ) -> tuple[ir.Table, bool]:

@@ -108,12 +108,14 @@ def _print_sql(source: str | None, assignment: "Assignment", options: dict[str, 
     import ibis
 
     from upshot.services.assignment import query, unbound
+    from upshot.warehouse.sources import named_as_written
 
     engine = options["engine"]
     if source and engine:
         raise InputError(_ENGINE_OF_DATA)
     if source:
         table = _opened(source, assignment, options)
+        engine, table = table.get_backend().name, named_as_written(table, source)
     elif engine:
         table = unbound(options["table"] or "ids", assignment)
     else:
