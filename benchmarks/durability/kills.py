@@ -1,0 +1,90 @@
+"""kill -9 under load: the process that accepts and the process that compacts, over and over.
+
+The client does what clients do: it sends again what was not answered before the kill, and much of what was, since an
+answer may be lost, too. In the end every answered batch must be there, each once, as if nothing had happened.
+"""
+
+import os
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.durability.children import kill, read_all, result, start
+from benchmarks.durability.load import SIZE, endless, expected, rows, send
+from upshot.errors import ConflictError
+from upshot.events.compaction import compact
+from upshot.events.merge import merge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kills:
+    """What kills did to what was accepted: events answered, sent again, lost, doubled, and changed."""
+
+    kills: int
+    answered: int
+    resent: int
+    lost: int
+    doubled: int
+    changed: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise is."""
+        return self.answered > 0 and self.lost == self.doubled == self.changed == 0
+
+
+def run(times: int, seed: int) -> Kills:
+    """Kill so many times and count."""
+    rng = random.Random(seed)
+    answered: set[int] = set()
+    again: list[int] = []
+    resent = 0
+    with TemporaryDirectory(prefix="upshot-kills-") as name:
+        directory = Path(name)
+        for number in range(times):
+            told = _cycle(directory, again, 1_000_000 * (number + 1), rng)
+            resent += len(told) - len(set(told) - answered)
+            answered.update(told)
+            again = [*range(max(told) + 1, max(told) + 9), *rng.sample(sorted(answered), len(told) // 10)]
+        return result(lambda: _counted(directory, answered, times, resent))
+
+
+def _cycle(directory: Path, again: list[int], first: int, rng: random.Random) -> list[int]:
+    """One life of both processes; the batches that were answered in it, some twice."""
+    sender, answers = start(lambda tell: send(directory, endless(again, first), tell))
+    compactor, nothing = start(lambda _: _tidy_on(directory))
+    early = os.read(answers, 1 << 16)  # blocks until the first answer
+    time.sleep(rng.uniform(0.02, 0.15))
+    for child in rng.sample([sender, compactor], 2):
+        kill(child)
+    os.close(nothing)
+    *whole, _ = (early + read_all(answers)).split(b"\n")
+    return [int(line) for line in whole]
+
+
+def _tidy_on(directory: Path) -> None:
+    while True:
+        try:
+            compact(directory)
+            merge(directory, after=0)
+        except ConflictError:
+            time.sleep(0.01)
+
+
+def _counted(directory: Path, answered: set[int], times: int, resent: int) -> Kills:
+    compact(directory)
+    merge(directory, after=0)
+    compact(directory)
+    found = rows(directory)
+    ids = [row[0] for row in found]
+    present = {int(id_.partition("-")[0]) for id_ in ids}
+    return Kills(
+        kills=2 * times,
+        answered=len(answered) * SIZE,
+        resent=resent * SIZE,
+        lost=len({row[0] for row in expected(answered)} - set(ids)),
+        doubled=len(ids) - len(set(ids)),
+        changed=len(set(found) ^ set(expected(present))),
+    )
