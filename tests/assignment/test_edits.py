@@ -9,6 +9,8 @@ import pytest
 
 from upshot.assignment import changes, edits, shared
 from upshot.assignment.edits import classify
+from upshot.assignment.ledger import Ledger
+from upshot.assignment.payload import compile_flags
 from upshot.model.flag import (
     Flag,
     FlagSet,
@@ -331,3 +333,32 @@ def test_a_tighter_prerequisite_takes_units_out():
     after = of(replace(FLAG, prerequisites=(*FLAG.prerequisites, Prerequisite(flag="x", variants=("on",)))))
     (edit,) = classify(BEFORE, after)
     assert (edit.rule, edit.kind) == ("exp", "new_phase")
+
+
+SECOND_PHASE = replace(TRIAL, phase=2)
+RETURNS = [
+    (SECOND_PHASE, None, ""),
+    (replace(SECOND_PHASE, traffic=80), None, ""),
+    (replace(SECOND_PHASE, split={"control": 50, "treatment": 50, "spare": 0}), None, ""),
+    (replace(TRIAL, phase=3, split={"control": 9, "treatment": 1}), None, ""),
+    (
+        replace(SECOND_PHASE, split={"control": 9, "treatment": 1}),
+        "new_phase",
+        "another split, which would mix.*to 3",
+    ),
+    (replace(SECOND_PHASE, traffic=10), "new_phase", "less traffic"),
+    (replace(SECOND_PHASE, salt="imported"), "new_phase", "another salt"),
+    (TRIAL, "blocked", "which opens phase 1 again: give phase 2 or more"),
+]
+
+
+@pytest.mark.parametrize(("back", "kind", "sentence"), RETURNS)
+def test_nobody_sneaks_an_edit_past_by_taking_an_experiment_out(back, kind, sentence):
+    ledger, numbers = Ledger(), itertools.count()
+    for flags in (trial(), trial(phase=2), rules(RAMP)):
+        _, ledger = compile_flags(flags, ledger, lambda: f"salt-{next(numbers)}")
+    after = rules(RAMP, replace(EXP, experiment=back))
+    found = [edit for edit in classify(rules(RAMP), after, ledger=ledger) if edit.kind != "safe"]
+    assert [edit.kind for edit in found] == ([kind] if kind else [])
+    assert all(re.search(sentence, edit.sentence) and edit.rule == "exp" for edit in found)
+    assert not [edit for edit in classify(rules(RAMP), after) if edit.kind != "safe"]

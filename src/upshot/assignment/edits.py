@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from upshot.assignment.changes import Change, changed_fields, differ, rule_changes
+from upshot.assignment.ledger import Ledger
+from upshot.assignment.returned import returned_edits
 from upshot.assignment.shared import shared_edits
 from upshot.assignment.touched import Edit, Pair, World, needing, running, safe, spread
 from upshot.model.flag import Flag, FlagSet, Rule
@@ -19,20 +21,24 @@ __all__ = ["Edit", "classify"]
 
 Judge = Callable[[Pair[Flag]], Iterable[Edit] | None]
 Identity = tuple[str, str]
+NOTHING_DRAWN = Ledger()
 
 
-def classify(before: FlagSet, after: FlagSet, now: datetime | None = None) -> tuple[Edit, ...]:
+def classify(
+    before: FlagSet, after: FlagSet, now: datetime | None = None, ledger: Ledger = NOTHING_DRAWN
+) -> tuple[Edit, ...]:
     """Every edit between what was applied and what shall be applied, each with its class.
 
     Args:
         before, after: the flags as they are in force, and as somebody wrote them. Both must be valid.
         now: experiments whose rule starts later do not run yet; None: all run.
+        ledger: the draws given out so far, by which an experiment is known that had been taken out.
 
     Raises:
         ValueError: the weights of a split cannot be divided.
     """
     world = World(before=before, after=after, running=tuple(running(before, after, now)))
-    return tuple(dict.fromkeys([*_flags(world), *shared_edits(world)]))
+    return tuple(dict.fromkeys([*_flags(world), *shared_edits(world), *returned_edits(world, ledger)]))
 
 
 def _flags(world: World) -> Iterator[Edit]:

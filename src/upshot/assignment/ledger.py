@@ -26,3 +26,12 @@ class Ledger:
     traffic: Mapping[str, Ranges] = field(default_factory=dict)
     splits: Mapping[str, Allocation] = field(default_factory=dict)
     layers: Mapping[str, Allocation] = field(default_factory=dict)
+
+
+def experiment_place(experiment: str, phase: int | str) -> str:
+    """The path of an experiment's phase.
+
+    >>> experiment_place("EXP-1", 2)
+    'experiment/EXP-1/phase-2'
+    """
+    return f"experiment/{experiment}/phase-{phase}"

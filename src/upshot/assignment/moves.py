@@ -7,7 +7,7 @@ variant than before. Whom conditions let in is not known here.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from upshot.assignment.ledger import Ledger
+from upshot.assignment.ledger import Ledger, experiment_place
 from upshot.assignment.ranges import SPACE, Allocation, Ranges, overlap, size
 from upshot.model.flag import FlagSet, Trial
 
@@ -90,7 +90,7 @@ def _draws(flags: FlagSet, ledger: Ledger) -> Iterator[tuple[tuple[str, str], tu
         for rule in flag.rules:
             if flag.enabled and rule.experiment:
                 trial = rule.experiment
-                path = f"experiment/{trial.id}/phase-{trial.phase}"
+                path = experiment_place(trial.id, trial.phase)
                 yield (key, f"experiment/{trial.id}"), (rule.id, _draw(path, trial, ledger))
             elif flag.enabled and rule.rollout:
                 path = f"rollout/{key}/{rule.id}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from upshot.assignment.layers import share_out
-from upshot.assignment.ledger import Ledger
+from upshot.assignment.ledger import Ledger, experiment_place
 from upshot.assignment.ranges import Allocation, Ranges, recut, resize
 from upshot.model.flag import Flag, FlagSet, Holdout, Rollout, Rule, Trial
 
@@ -199,7 +199,7 @@ def _step(
 
 
 def _experiment(trial: Trial, draws: _Draws, owned: Mapping[str, Allocation]) -> Json:
-    place = f"experiment/{trial.id}/phase-{trial.phase}"
+    place = experiment_place(trial.id, trial.phase)
     result: Json = {
         "id": trial.id,
         "phase": trial.phase,

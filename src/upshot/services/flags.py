@@ -114,7 +114,7 @@ def applied(store: FlagStore) -> Published:
 
 def edits(stored: Stored, now: datetime | None = None) -> tuple[Edit, ...]:
     """What was edited since flags were applied last, classed; all of it must be readable."""
-    return classify(stored.applied, stored.flags, now) if stored.applied is not None else ()
+    return classify(stored.applied, stored.flags, now, stored.ledger) if stored.applied is not None else ()
 
 
 def told(refused: Sequence[Edit], sources: Sources) -> list[str]:
