@@ -65,12 +65,12 @@ def analyze(
     today = day or max(evidence.days, default=None)
     first = min(evidence.days, default=None)
     days = days_since(plan, today, first)
-    units = evidence.total.units
-    information = information_of(plan, units, days)
+    units, matured = evidence.total.units, evidence.matured
+    information = information_of(plan, matured, days)
     monitor = monitor_of(plan, information, looks)
     measured = _measure(evidence, evidence.total, monitor)
     primary = next((one.estimates for one in measured if one.metric.role == "primary"), None)
-    progress = progress_of(plan, units, days, plan.start or first, primary)
+    progress = progress_of(plan, matured, days, plan.start or first, primary)
     results, pasts = _results(plan, measured, monitor, progress, closing)
     return Analysis(
         unit=evidence.unit,
@@ -240,8 +240,8 @@ def _summary(one: _Measured, variant: str) -> VariantSummary:
         whole = sample.uncapped.mean()
         share = (whole - moments.mean()) / whole if whole else None
     return VariantSummary(
-        n=_units(sample), mean=mean, std=std, missing=sample.missing, capped_units=sample.capped_units,
-        capped_value_share=share, reasons=reasons,
+        n=_units(sample), mean=mean, std=std, missing=sample.missing, immature=sample.immature,
+        capped_units=sample.capped_units, capped_value_share=share, reasons=reasons,
     )  # fmt: skip
 
 

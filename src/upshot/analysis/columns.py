@@ -48,6 +48,7 @@ def check_names(table: ir.Table, question: Question) -> None:
     wanted: list[tuple[str, str | None]] = [
         ("variant", question.variant),
         ("unit", question.unit),
+        ("variants", question.variants),
         ("time", question.time),
         ("cluster", question.cluster),
         ("count", question.count),
@@ -127,7 +128,9 @@ def _in_words(kind: object) -> str:
 
 
 def outcome(table: ir.Table, metric: Metric) -> ir.Column:
-    """A row's outcome: whether it is the wanted value, or its number."""
+    """A row's outcome: whether it is the wanted value, or its number; of a quantile it may be a list of numbers."""
+    if metric.kind == "quantile" and table[metric.column].type().is_array():
+        return table[metric.column]
     if metric.value is not None:
         return (table[metric.column].cast("string") == metric.value).cast("int64").cast("float64")
     return number(table, f"metric {metric.name}", metric.column)

@@ -101,6 +101,8 @@ def _metric(metric: MetricResult) -> Json:
 
 def _summary(summary: VariantSummary) -> Json:
     result: Json = {"n": summary.n, "mean": summary.mean, "std": summary.std, "missing": summary.missing}
+    if summary.immature:
+        result["immature"] = summary.immature
     if summary.capped_value_share is not None:
         result |= {"capped_units": summary.capped_units, "capped_value_share": summary.capped_value_share}
     return _explained(result, summary.reasons)

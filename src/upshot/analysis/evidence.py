@@ -26,6 +26,7 @@ class Sample:
         cap: the value at which outcomes were winsorised, one for all variants.
         capped_units: units above the cap.
         missing: units without an outcome; they are left out of ``moments``.
+        immature: units whose window after exposure is not over yet; they are left out, too, and not missing.
         maximum: the largest outcome; zeros: units whose outcome is 0, counted where so many could be that
             what is left is few (else 0).
         top: the largest outcomes, descending (at most 10), for the outlier check.
@@ -38,6 +39,7 @@ class Sample:
     cap: float | None = None
     capped_units: int = 0
     missing: int = 0
+    immature: int = 0
     maximum: float | None = None
     zeros: int = 0
     top: tuple[float, ...] = ()
@@ -107,3 +109,13 @@ class Evidence:
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     understood: tuple[str, ...] = ()
     sql: str = ""
+
+    @property
+    def matured(self) -> dict[str, int]:
+        """Units per variant whose windows of all primaries are over: those that a look counts as information."""
+        primaries = [self.total.samples[one.name] for one in self.metrics if one.role == "primary"]
+        waiting = {
+            name: max((found[name].immature for found in primaries if name in found), default=0)
+            for name in self.total.units
+        }
+        return {name: count - waiting[name] for name, count in self.total.units.items()}

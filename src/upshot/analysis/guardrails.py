@@ -176,7 +176,8 @@ def _limit_words(
     name, say = watch.metric.name, (percent if here.share else quantity)
     limit = f"{'above' if here.side > 0 else 'below'} its limit of {say(here.limit)}"
     if watch.metric.kind == "quantile":
-        what = f"share of units beyond {quantity(_bar(watch.metric))}"
+        of = "values" if watch.variant.moments.is_ratio else "units"
+        what = f"share of {of} beyond {quantity(_bar(watch.metric))}"
         name, limit = f"{name}: the {what}", f"above the {say(here.limit)} that its limit allows"
     if state == "harmed":
         return f"{name} is {say(here.arm.value)}, {limit}, and worse than control's {say(control.arm.value)}"
@@ -194,7 +195,8 @@ def _bar(metric: Metric) -> float:
 def _level_of(watch: Watch, sample: Sample, arm: Arm) -> _Level:
     """A quantile's limit is judged as the share of units beyond it: ``moments`` then hold that indicator."""
     metric = watch.metric
-    events = None if sample.clusters is not None or not _is_share(metric) else _events(sample)[0]
+    counted = sample.clusters is None and not sample.moments.is_ratio and _is_share(metric)
+    events = _events(sample)[0] if counted else None
     if metric.kind == "quantile":
         upper = metric.maximum is not None
         level = metric.quantile or 0.5

@@ -59,6 +59,14 @@ def persons_of(links: Iterable[tuple[str | None, str | None]], header: tuple[str
     return Persons(person={known: _root(parent, known) for known in parent}, links=count, header=header)
 
 
+def persons_in(events: ir.Table) -> Persons:
+    """Who is whom by what was sent: each event with a user and an anonymous id (an alias, too) links them."""
+    user, anonymous = events["user_id"], events["anonymous_id"]
+    both = events.filter(user.notnull(), anonymous.notnull()).select(anonymous, user).distinct().to_pyarrow()
+    columns = (both["anonymous_id"].to_pylist(), both["user_id"].to_pylist())
+    return persons_of(zip(*columns, strict=True), ("anonymous_id", "user_id"))
+
+
 def _root(parent: dict[str, str], known: str) -> str:
     parent.setdefault(known, known)
     while parent[known] != known:

@@ -1,12 +1,14 @@
 """Quantile metrics: the values are read once and put in order, for everybody and in every part."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from ibis.expr.operations import Quantile
 from numpy.typing import NDArray
 
@@ -41,17 +43,18 @@ def quantile_samples(
     """The evidence with one more metric: its quantile, and the share beyond its limit where it has one."""
     field = fields_of(number, metric).outcome
     parts = [segment_field(i) for i in range(len(question.segments))] + ([DAY] if question.time else [])
-    read = units.select(VARIANT, field, *parts).to_pyarrow().to_pydict()
+    table = units.select(VARIANT, field, *parts).to_pyarrow()
+    read = table.drop_columns([field]).to_pydict()
+    values = _values(table[field].combine_chunks())
     variant = np.array(read[VARIANT], dtype=object)
-    values = np.array([np.nan if value is None else value for value in read[field]], dtype=np.float64)
     labels = {
         part: np.array([str(value)[:10] if part == DAY else value for value in read[part]], object)
         for part in parts
     }
-    everybody = np.ones(len(values), dtype=bool)
+    everybody = np.ones(len(variant), dtype=bool)
 
     def added(part: Slice, where: NDArray[np.bool_]) -> Slice:
-        found = {name: _sample(values[where & (variant == name)], metric) for name in part.units}
+        found = {name: values.sample(where & (variant == name), metric) for name in part.units}
         return replace(part, samples={**part.samples, metric.name: found})
 
     segments: dict[str, Mapping[str, Slice]] = {}
@@ -67,22 +70,55 @@ def quantile_samples(
     return replace(evidence, total=added(evidence.total, everybody), segments=segments, days=days)
 
 
-def _sample(values: FloatArray, metric: Metric) -> Sample:
-    present = values[~np.isnan(values)]
-    level = metric.quantile or 0.5
-    quantile = QuantileSample.from_array(present, level) if len(present) else None
-    return Sample(
-        moments=_beyond(present, metric),
-        missing=len(values) - len(present),
-        maximum=float(present.max()) if len(present) else None,
-        quantile=quantile,
-    )
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The values of a quantile metric in memory.
+
+    Attributes:
+        values: one for each unit, or several of some. unit: whose each is, by the unit's place; None: in their order.
+        missing: for each unit whether it has no value, or no list of values.
+    """
+
+    values: FloatArray
+    unit: NDArray[np.int64] | None
+    missing: NDArray[np.bool_]
+
+    def sample(self, where: NDArray[np.bool_], metric: Metric) -> Sample:
+        """The sample of the units at some places."""
+        if self.unit is None:
+            cluster, present = None, self.values[where & ~self.missing]
+        else:
+            kept = where[self.unit]
+            cluster, present = self.unit[kept], self.values[kept]
+        level = metric.quantile or 0.5
+        return Sample(
+            moments=_beyond(present, cluster, metric),
+            missing=int(self.missing[where].sum()),
+            maximum=float(present.max()) if len(present) else None,
+            quantile=QuantileSample.from_array(present, level, cluster) if len(present) else None,
+        )
 
 
-def _beyond(values: FloatArray, metric: Metric) -> Moments:
-    """Whether each value is beyond the limit, as counts; the values themselves where there is no limit."""
+def _values(column: pa.Array) -> _Values:
+    """Of a column of numbers, or of lists of numbers: then values are finer than units, which are their clusters."""
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return _Values(values, None, missing | np.isnan(values))
+    values = pc.list_flatten(column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return _Values(values, pc.list_parent_indices(column).to_numpy(zero_copy_only=False), missing)
+
+
+def _beyond(values: FloatArray, cluster: NDArray[np.int64] | None, metric: Metric) -> Moments:
+    """Whether each value is beyond the limit, as counts; the values themselves where there is no limit.
+
+    Where values are finer than units: a ratio of sums over units, to the number of values.
+    """
     limit: Any = metric.maximum if metric.maximum is not None else metric.minimum
+    beyond = values if limit is None else values > limit if metric.maximum is not None else values < limit
+    if cluster is not None and len(values):
+        _, place = np.unique(cluster, return_inverse=True)
+        return Moments.from_arrays(np.bincount(place, beyond.astype(np.float64)), np.bincount(place))
     if limit is None:
         return Moments.from_arrays(values) if len(values) else Moments.empty()
-    beyond = values > limit if metric.maximum is not None else values < limit
     return Moments.from_counts(int(beyond.sum()), len(values))

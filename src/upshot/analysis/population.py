@@ -62,7 +62,7 @@ def population_of(units: ir.Table, raw: ir.Table, question: Question, gathered: 
         variants=variants,
         rows=gathered.rows,
         several=gathered.several,
-        conflicts=_conflicts(units) if gathered.several else 0,
+        conflicts=_conflicts(units) if gathered.several or question.variants else 0,
         duplicate_rows=_duplicates(raw, gathered) if question.unit else None,
         missing_unit=0 if gathered.known is None else gathered.rows - gathered.known,
         missing_variant=missing,

@@ -66,7 +66,8 @@ def read_evidence(table: ir.Table, question: Question) -> Evidence:
 def expression(table: ir.Table, question: Question) -> ir.Table:
     """The query that gives the sums, from the table as it is; `ibis.to_sql` prints it."""
     _, named, metrics = _named(table, question)
-    units = units_of(named, question, metrics) if question.unit else named
+    gathers = question.unit and not question.variants
+    units = units_of(named, question, metrics) if gathers else named
     if question.unit:
         units = units.filter(units[VARIANTS] == 1, units[UNIT].notnull())
     return _sums(units, question, _recipes(units, question, metrics)[0])
@@ -98,7 +99,7 @@ def _settled(named: ir.Table, question: Question, metrics: tuple[Metric, ...]) -
         asked |= {"known": named[UNIT].count(), "distinct": named[UNIT].nunique()}
     found = named.aggregate(**asked).to_pyarrow().to_pylist()[0]
     gathered = Gathered(found["rows"], found.get("known"), found.get("distinct"))
-    if not question.unit:
+    if not question.unit or question.variants:
         return named, gathered
     if gathered.known == gathered.distinct == gathered.rows:
         return named.mutate(**{VARIANTS: named[VARIANT].notnull().cast("int64")}), gathered
@@ -256,8 +257,9 @@ def _as_outcome(moments: Moments) -> Moments:
 def _histograms(work: _Work) -> dict[str, Any]:
     found = {}
     for i, metric in enumerate(work.metrics):
-        if metric.kind in ("mean", "count", "quantile"):
-            one = histogram(work.units, fields_of(i, metric).outcome, work.population.variants)
+        field = fields_of(i, metric).outcome
+        if metric.kind in ("mean", "count", "quantile") and not work.units[field].type().is_array():
+            one = histogram(work.units, field, work.population.variants)
             if one is not None:
                 found[metric.name] = one
     return found

@@ -14,6 +14,8 @@ class Question:
         variant: the column that says which variant a row belongs to. control: the value that is control.
         metrics: what to measure; a kind of None is decided by the column.
         unit: the column of what was randomised; None: each row is a unit.
+        variants: the column that says how many variants a unit met, 2 for several, where the table has one row for
+            each unit already; None: rows are gathered to units.
         segments: columns to split by. time: the column of the time of a row, for days of first exposure.
         cluster: the column of what was randomised, where the outcome is per row. count: the column that says
             how many units a row stands for. where: SQL condition on rows.
@@ -25,6 +27,7 @@ class Question:
     control: str
     metrics: tuple[Metric, ...]
     unit: str | None = None
+    variants: str | None = None
     segments: tuple[str, ...] = ()
     time: str | None = None
     cluster: str | None = None

@@ -108,6 +108,7 @@ class VariantSummary:
     mean: float | None
     std: float | None
     missing: int = 0
+    immature: int = 0
     capped_units: int = 0
     capped_value_share: float | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

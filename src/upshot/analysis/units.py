@@ -43,6 +43,8 @@ def labelled(table: ir.Table, question: Question, metrics: tuple[Metric, ...]) -
     columns: dict[str, ir.Value] = {VARIANT: table[question.variant].cast("string")}
     if question.unit:
         columns[UNIT] = table[question.unit]
+    if question.variants:
+        columns[VARIANTS] = table[question.variants]
     if question.cluster:
         columns[CLUSTER] = table[question.cluster].cast("string")
     if question.count:
