@@ -70,6 +70,8 @@ class Messages:
         found = answer.metadata
         if "experiment_id" in found:
             properties = {name: found[name] for name in _EXPOSED} | {"variant": answer.variant}
+            if "monitored" in found:
+                properties["round"] = found["monitored"]
             return self._message("track", context, {"event": EXPOSURE, "properties": properties}, found)
         properties = {"flag": found["flag"], "variant": answer.variant, "reason": answer.reason}
         properties |= {"round": found["monitored"], "revision": found["revision"]}
@@ -110,7 +112,11 @@ def exposure_of(answer: Evaluation, context: Context) -> tuple[str, int, str, st
     if answer.variant is None:
         return None
     if "experiment_id" in found:
-        return found["experiment_id"], found["phase"], found["unit_id"], answer.variant
+        watched = found.get("monitored", 1)
+        name = (
+            found["experiment_id"] if watched == 1 else f"{found['experiment_id']}, watched again {watched}"
+        )
+        return name, found["phase"], found["unit_id"], answer.variant
     if "monitored" not in found or str(found.get("rule", "")).startswith(BY_HAND):
         return None
     unit = next((_text(context.get(name)) for name in _UNITS if context.get(name) is not None), None)
