@@ -69,21 +69,21 @@ def create(change: Change, kind: str, source: str) -> tuple[Key, str]:
     return key, secret
 
 
-def revoke(change: Change, id: str) -> Key:  # noqa: A002 - what people call it
+def revoke(change: Change, key_id: str) -> Key:
     """The key opens nothing from now on; revoking it again changes nothing.
 
     Raises:
         NotFoundError: there is no such key.
     """
-    found = change.connection.execute(select(KEYS).where(KEYS.c.id == id)).mappings().one_or_none()
+    found = change.connection.execute(select(KEYS).where(KEYS.c.id == key_id)).mappings().one_or_none()
     if found is None:
-        raise NotFoundError(f"there is no key {id}: `upshot key list` shows the ids")
+        raise NotFoundError(f"there is no key {key_id}: `upshot key list` shows the ids")
     before = _key(found)
     if before.revoked_at is not None:
         return before
-    change.connection.execute(update(KEYS).where(KEYS.c.id == id).values(revoked_at=change.at))
+    change.connection.execute(update(KEYS).where(KEYS.c.id == key_id).values(revoked_at=change.at))
     after = _key({**found, "revoked_at": change.at})
-    record(change, "key.revoked", f"key/{id}", before=_told(before), after=_told(after))
+    record(change, "key.revoked", f"key/{key_id}", before=_told(before), after=_told(after))
     return after
 
 
