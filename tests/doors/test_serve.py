@@ -15,6 +15,7 @@ import pytest
 
 from upshot.events.frame import decode
 from upshot.events.message import read_batch
+from upshot.events.reader import connect
 
 FLAGS = """\
 flags:
@@ -49,7 +50,7 @@ def started(directory, *arguments, **extra):
     """A server process, and what it said about itself."""
     process = subprocess.Popen(
         [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--data", f"{directory}-data",
-         "--port", "0", "--json", *arguments],
+         "--port", "0", "--json", "--compact-every", "0", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**extra),
     )  # fmt: skip
     try:
@@ -58,6 +59,12 @@ def started(directory, *arguments, **extra):
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def children(pid):
+    """Processes of Upshot that a process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.fixture
@@ -196,6 +203,31 @@ def test_what_was_answered_is_there_after_kill_9_and_a_restart(flags):
     frames = [frame for path in segments for frame in decode(path.read_bytes())]
     found = [event.message_id for frame in frames for event in read_batch(frame)[0]]
     assert found == [f"{attempt}-{number}" for attempt in range(2) for number in range(5)]
+
+
+def test_events_of_a_server_that_was_killed_come_into_files_by_the_next(flags):
+    event = {"type": "track", "event": "Bought", "userId": "u1", "messageId": "m1"}
+    headers = {"X-API-Key": KEYS["UPSHOT_CLIENT_KEY"]}
+    with started(flags, **KEYS) as (process, about):
+        answer = httpx.post(
+            f"{about['url']}/v1/batch", json={"batch": [event]}, headers=headers, trust_env=False
+        )
+        assert answer.json()["accepted"] == 1
+        process.kill()
+    data = Path(about["data"])
+    with started(flags, "--compact-every", "0.1", **KEYS) as (process, _):
+        began = time.monotonic()
+        while not list((data / "events").glob("*.parquet")):
+            assert time.monotonic() - began < 60
+            time.sleep(0.1)
+        with connect(data) as database:
+            assert database.sql("SELECT message_id FROM events").fetchall() == [("m1",)]
+        (child,) = children(process.pid)
+        process.kill()  # not even then does its compaction stay behind
+        began = time.monotonic()
+        while Path(f"/proc/{child}").exists():
+            assert time.monotonic() - began < 30
+            time.sleep(0.1)
 
 
 def test_a_place_where_no_events_can_be_kept(flags, tmp_path_factory):

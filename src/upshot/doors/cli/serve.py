@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import secrets
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,12 +41,19 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
     metavar="DIR",
     help="Folder that events are kept in; made where it is missing [upshot-data].",
 )
+@click.option(
+    "--compact-every",
+    type=click.FloatRange(0),
+    default=60.0,
+    metavar="SECONDS",
+    help="Bring events from the log into files so often; 0: never, another server does [60].",
+)
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8790, help="Port; 0 takes any that is free [8790]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Say where it serves as one line of JSON.")
-def command(directory: str, data: str, host: str, port: int, as_json: bool) -> None:
+def command(directory: str, data: str, compact_every: float, host: str, port: int, as_json: bool) -> None:
     """Serve flags by OFREP and to Upshot's SDK, and take events by Segment's HTTP API.
 
     Edited files are in force a second later. Events are on the disk before they are answered.
@@ -72,9 +79,15 @@ def command(directory: str, data: str, host: str, port: int, as_json: bool) -> N
     }
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    with closing(open_log(Path(data))) as log:
+    with closing(open_log(Path(data))) as log, _compacting(Path(data), compact_every):
         click.echo(json.dumps(about) if as_json else _told(about))
         run(create_app(flags, log, settings), listening)
+
+
+def _compacting(data: Path, every: float) -> AbstractContextManager[None]:
+    from upshot.services.compactor import compacting
+
+    return compacting(data, every) if every else nullcontext()
 
 
 def _with_keys(settings: "Settings", host: str) -> "Settings":

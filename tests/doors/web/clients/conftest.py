@@ -34,7 +34,7 @@ class Served:
         keys = {"UPSHOT_SERVER_KEY": SERVER_KEY, "UPSHOT_CLIENT_KEY": CLIENT_KEY}
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "upshot", "serve", "--port", "0", "--json"),
+                *(sys.executable, "-m", "upshot", "serve", "--port", "0", "--json", "--compact-every", "0"),
                 *("--flags", str(folder), "--data", str(self.data)),
             ],
             stdout=subprocess.PIPE,
