@@ -1,4 +1,5 @@
 import socket
+import ssl
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,20 @@ def test_a_certificate_that_nobody_knows_is_an_error_and_one_that_is_known_is_no
         with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
             Server(url, "key").get_ruleset(None, 2.0)
         assert Server(url, "key", ours).get_ruleset(None, 2.0).status == 500
+
+
+def test_the_systems_certificates_are_read_once_and_only_for_tls(monkeypatch):
+    read = []
+    create = ssl.create_default_context
+    theirs, _ = certified()
+    monkeypatch.setattr("ssl.create_default_context", lambda: read.append(1) or create())
+    with faulty(error_500, theirs) as url:
+        for scheme in ("http:", "https:"):
+            server = Server(url.replace("https:", scheme), "key")
+            for _ in range(2):
+                with pytest.raises(TransportError):
+                    server.get_ruleset(None, 2.0)
+    assert len(read) == 1
 
 
 def test_a_plain_server_asked_for_tls_is_an_error():

@@ -145,6 +145,8 @@ class Server:
 
     def _connection(self, seconds: float) -> HTTPConnection:
         if self._secure:
+            if self._ssl is None:  # kept: reading the system's certificates costs more than a request
+                self._ssl = ssl.create_default_context()
             return HTTPSConnection(self._host, self._port, timeout=seconds, context=self._ssl)
         return HTTPConnection(self._host, self._port, timeout=seconds)
 
