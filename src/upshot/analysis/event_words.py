@@ -49,7 +49,12 @@ def _total(source: Source) -> str:
 def _when(metric: EventMetric) -> str:
     if metric.kind == "retention":
         length = (metric.ends or DAY) - metric.begins
-        return f"in the {span_words(length)} from day {metric.day} after the first exposure on"
+        span = (
+            f"on day {metric.day}"
+            if length == DAY
+            else f"in the {span_words(length)} from day {metric.day} on"
+        )
+        return f"{span} after the first exposure"
     if metric.window is None:
         return "after the first exposure"
     return f"within {span_words(metric.window)} of the first exposure"
@@ -93,5 +98,9 @@ def _condition(condition: object) -> str:
     if condition.get("op") == "exists":
         return f"{condition.get('attr')} is there"
     value = condition.get("value")
-    shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return f"{condition.get('attr')} {condition.get('op')} {shown}"
+    shown = [_shown(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    return f"{condition.get('attr')} {condition.get('op')} {', '.join(shown)}"
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

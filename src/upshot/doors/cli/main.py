@@ -14,6 +14,7 @@ COMMANDS = {
     "analyze": "Analyse the data of an experiment: effects, intervals, checks, a verdict with its reasons.",
     "plan": "What to run: units, days, the smallest effect in time, the chance of each verdict.",
     "flag": "Flags in files: look through them, ask them, see what an edit does, put them into force.",
+    "metric": "Metrics over events in files: look through them, and copy worked ones.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, and take their events.",
     "events": "Events that were taken: look at them, replay what was rejected, delete a person's, export.",
     "assign": "A table of ids: which variant each gets, in SQL where ids are enough, else row by row.",
