@@ -7,7 +7,11 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+with suppress(ImportError):
+    import pandas  # noqa: F401 - pyarrow loads it where it is installed: once, and not in every child
 
 
 def start(work: Callable[[int], None]) -> tuple[int, int]:
