@@ -365,6 +365,16 @@ def test_messages_are_numbered_so_that_loss_can_be_seen(visitor):
     assert len(visitor.site.batches) <= 6  # one at a time: what comes meanwhile goes together
 
 
+def test_a_connection_that_breaks_holds_up_nothing_but_itself(visitor):
+    visitor.visit()
+    visitor.page.route("**/v1/batch", lambda route: route.abort())
+    with visitor.page.expect_event("requestfailed"):
+        visitor.run("upshot.track('First')")
+    visitor.page.unroute("**/v1/batch")
+    visitor.run("upshot.track('Second')")
+    assert {message["event"] for message in visitor.site.wait_for(2)} == {"First", "Second"}
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_message_that_can_never_be_taken_does_not_hold_up_the_others(visitor, status):
     visitor.site.status = status
