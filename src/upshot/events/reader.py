@@ -79,7 +79,9 @@ def snapshot(directory: Path) -> Snapshot:
         )
 
 
-def connect(directory: Path, *, memory: str = "2GB", threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    directory: Path, *, memory: str = "2GB", threads: int | None = None, locked: bool = True
+) -> duckdb.DuckDBPyConnection:
     """A connection to a database in memory with the views `events` and `exposures`, as they are now.
 
     It reads the files of events and nothing else: no other file, no network. What it read may be replaced after a
@@ -88,6 +90,7 @@ def connect(directory: Path, *, memory: str = "2GB", threads: int | None = None)
     Args:
         memory: that a query may take, as DuckDB writes it.
         threads: that a query may take; None: as many as there are cores.
+        locked: whether queries are kept from its settings; Ibis has to set the time zone. Files stay closed either way.
     """
     found = snapshot(directory)
     connection = duckdb.connect(
@@ -103,7 +106,7 @@ def connect(directory: Path, *, memory: str = "2GB", threads: int | None = None)
         f"allowed_directories = [{_quoted(str(events))}]",
         "enable_external_access = false",
         "python_enable_replacements = false",
-        "lock_configuration = true",
+        f"lock_configuration = {str(locked).lower()}",
     ):
         connection.execute(f"SET {setting}")
     return connection
