@@ -69,7 +69,7 @@ def test_ids_stay_as_they_stand_and_every_column_is_kept(capsys, flags, ids, tmp
         ruleset.evaluate("checkout", {"targetingKey": row["user_id"]}).variant for row in rows
     ]
     assert "checkout: 1,001 rows, decided in SQL by duckdb" in said
-    assert "1 rows have no user_id" in said
+    assert "1 row has no user_id" in said
     assert f"Written to {out}." in said
 
 

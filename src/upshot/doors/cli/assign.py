@@ -136,7 +136,8 @@ def _print(tally: "Tally", engine: str, assignment: "Assignment", options: dict[
     for name, rows in tally.shares():
         click.echo(f"  {name:<{width}}  {rows:>12,}  {rows / tally.rows:>6.1%}")
     if tally.without_id:
-        click.echo(f"{tally.without_id:,} rows have no {assignment.id}: nothing is drawn for them.")
+        has, them = ("row has", "it") if tally.without_id == 1 else ("rows have", "them")
+        click.echo(f"{tally.without_id:,} {has} no {assignment.id}: nothing is drawn for {them}.")
     click.echo(
         f"Written to {options['out']}." if options["out"] else "Nothing is written: name a file with --out."
     )
