@@ -41,13 +41,15 @@ values = st.recursive(
     max_leaves=12,
 )
 times = st.datetimes().map(lambda at: at.isoformat() + "Z") | plain
+sound = st.fixed_dictionaries({"userId": st.text(min_size=1, max_size=10), "event": st.just("Bought")})
 events = st.fixed_dictionaries(
-    {},
-    optional={
+    {
         "type": st.sampled_from([*CALLS[1:7], "buy", None]),
-        "event": st.text(max_size=12) | values,
+        "event": st.just("Bought") | values,
+        "userId": st.text(min_size=1, max_size=10) | ids,
+    },
+    optional={
         "name": values,
-        "userId": ids,
         "anonymousId": ids,
         "groupId": ids,
         "previousId": ids,
@@ -63,7 +65,7 @@ events = st.fixed_dictionaries(
 batches = st.fixed_dictionaries(
     {},
     optional={
-        "batch": st.lists(events | values, max_size=5) | values,
+        "batch": st.lists(sound.map(lambda event: event | {"type": "track"}) | events | values, max_size=5),
         "sentAt": times,
         "type": values,
         "context": values,
@@ -73,7 +75,7 @@ batches = st.fixed_dictionaries(
 contexts = st.fixed_dictionaries(
     {"context": st.fixed_dictionaries({}, optional={"targetingKey": ids, "x": values})}
 )
-objects = (batches | events | contexts | values).map(lambda value: json.dumps(value).encode())
+objects = (batches | sound | events | contexts | values).map(lambda value: json.dumps(value).encode())
 
 
 @st.composite
@@ -90,9 +92,10 @@ bodies = st.one_of(
     st.binary(max_size=300),
     st.sampled_from([b"[" * 5_000, b'{"a":' * 5_000, b"x" * 600_000, gzip.compress(bytes(5_000_000))]),
 )
-codings = st.sampled_from(["", "gzip", "GZIP ", "identity", "br", "deflate", "gzip, gzip"])
+codings = st.sampled_from(["", "", "", "gzip", "gzip", "GZIP ", "identity", "br", "deflate", "gzip, gzip"])
 authorizations = st.sampled_from(
-    [
+    [f"Bearer {SERVER}"] * 4
+    + [
         f"Bearer {SERVER}",
         f"Bearer {CLIENT}",
         "Basic " + b64encode(f"{CLIENT}:".encode()).decode(),
@@ -124,6 +127,8 @@ def requests(draw):
     method = draw(st.sampled_from(["POST"] * 6 + ["GET", "PUT", "HEAD", "OPTIONS", "DELETE"]))
     path = draw(
         st.sampled_from(PATHS)
+        | st.sampled_from(PATHS[:9])
+        | st.sampled_from(PATHS[:2])
         | st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20).map(
             lambda text: "/" + text
         )
