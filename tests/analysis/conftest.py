@@ -1,12 +1,19 @@
 """Evidence made by hand, for the modules that turn evidence into numbers."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from upshot.analysis.event_question import EventQuestion
 from upshot.analysis.evidence import Evidence, Sample, Slice
+from upshot.formats.event_metrics import metrics_from_yaml
 from upshot.model.metric import Metric
 from upshot.model.plan import Plan
 from upshot.stats.moments import Moments
@@ -101,3 +108,69 @@ def counted() -> Callable[..., Evidence]:
 def plan() -> Callable[..., Plan]:
     """A plan for finished data with an even split; any field can be given."""
     return _plan
+
+
+EVENTS_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_TIME = pa.timestamp("us", "UTC")
+
+
+def _event_tables(
+    exposures: Sequence[tuple[str | None, str | None, float, Mapping[str, object]]],
+    events: Sequence[tuple[str | None, str | None, float, Mapping[str, object]]],
+    **columns: Sequence[str | None],
+) -> tuple[ir.Table, ir.Table]:
+    def times(rows: Sequence[tuple[object, object, float, object]]) -> pa.Array:
+        return pa.array([EVENTS_BEGIN + timedelta(hours=row[2]) for row in rows], _TIME)
+
+    def texts(rows: Sequence[tuple[Any, ...]], place: int) -> pa.Array:
+        return pa.array([row[place] for row in rows], pa.string())
+
+    exposed: dict[str, object] = {
+        "unit_id": texts(exposures, 0),
+        "experiment_id": pa.array(["EXP-1"] * len(exposures), pa.string()),
+        "phase": pa.array([1] * len(exposures), pa.int64()),
+        "variant": texts(exposures, 1),
+        "time": times(exposures),
+        "attributes": pa.array([json.dumps(row[3]) for row in exposures], pa.string()),
+    }
+    nobody = pa.nulls(len(events), pa.string())
+    done: dict[str, object] = {
+        "type": pa.array(["track"] * len(events), pa.string()),
+        "event": texts(events, 1),
+        "user_id": texts(events, 0),
+        "anonymous_id": nobody,
+        "group_id": nobody,
+        "time": times(events),
+        "properties": pa.array([json.dumps(row[3]) for row in events], pa.string()),
+    }
+    connection = ibis.duckdb.connect()
+    given = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    return (
+        connection.create_table("exposures", pa.table(exposed)),
+        connection.create_table("events", pa.table(done | given)),
+    )
+
+
+@pytest.fixture(scope="module")
+def event_tables() -> Callable[..., tuple[ir.Table, ir.Table]]:
+    """Exposures (unit, variant, hours, attributes) and events (user, event, hours, properties) as tables.
+
+    Hours are since 2026-01-01; other columns of the events may be given by name.
+    """
+    return _event_tables
+
+
+@pytest.fixture(scope="module")
+def event_question() -> Callable[..., EventQuestion]:
+    """A question of definitions in YAML, all of them primaries, as of so many hours after 2026-01-01."""
+
+    def question(text: str, hours: float = 24 * 400, **fields: object) -> EventQuestion:
+        definitions = metrics_from_yaml(text)
+        known: dict[str, object] = {
+            "definitions": definitions,
+            "metrics": tuple(Metric(name=name, column=name) for name in definitions),
+            "as_of": EVENTS_BEGIN + timedelta(hours=hours),
+        }
+        return EventQuestion(**(known | fields))  # type: ignore[arg-type]
+
+    return question
