@@ -173,6 +173,15 @@ def test_a_hook_that_fails_breaks_no_page_and_recognises_nobody(hook, caplog):
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
+@pytest.mark.parametrize("given", [object(), True, 1.5, {"id": 7}, ["ann"]])
+def test_a_user_that_is_no_id_is_told_and_links_nobody(given, caplog):
+    client = Recorder()
+    flags = flags_for(client, COOKIES, user=lambda _: given)
+    assert flags.context == {"targetingKey": ID, "anonymousId": ID}
+    assert client.sent == []
+    assert f"user gave a {type(given).__name__}" in caplog.text
+
+
 def test_attributes_that_are_no_mapping_are_told(caplog):
     flags = flags_for(Recorder(), COOKIES, attributes=lambda _: ["plan", "staff"])
     assert flags.context == {"targetingKey": ID, "anonymousId": ID}

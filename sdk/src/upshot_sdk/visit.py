@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from upshot_sdk.evaluation import Evaluation
 from upshot_sdk.identity import UnitCookie, new_id
@@ -62,7 +63,7 @@ class Visitors(Generic[R]):
 
         Args:
             client: answers the flags.
-            user: the id of who is logged in, None for nobody.
+            user: the id of who is logged in, as text, a number or a UUID; None for nobody.
             attributes: more of the context, such as country or plan.
             consent: whether the visitor may be recognised; False keeps and sends nothing.
             cookie: how the anonymous id is kept.
@@ -183,7 +184,7 @@ class Flags(Generic[R]):
         context = dict(attributes or {})
         for name in ("targetingKey", "anonymousId", "userId"):
             context.pop(name, None)
-        user_id = None if user is None or user == "" else str(user)
+        user_id = _user_id(user)
         if user_id:
             context["userId"] = user_id
         anonymous_id = self._recognised(bool(consent))
@@ -203,3 +204,15 @@ class Flags(Generic[R]):
             self._known = new_id()
             self._set_cookie = cookie.written(self._known, self._https)
         return self._known
+
+
+def _user_id(user: object) -> str | None:
+    """The id as text. An object that stands for a user is none: that of nobody would make all visitors one person."""
+    if isinstance(user, str | int | UUID) and not isinstance(user, bool):
+        return str(user) or None
+    if user is not None:
+        logger.error(
+            "user gave a %s: it has to give the id of who is logged in (text, a number or a UUID), or None",
+            type(user).__name__,
+        )
+    return None

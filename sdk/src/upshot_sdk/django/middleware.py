@@ -56,7 +56,7 @@ def logged_in(request: HttpRequest) -> Any:
 
 
 def _user_id(request: HttpRequest) -> Any:
-    return request.user.pk if request.user.is_authenticated else None
+    return str(request.user.pk) if request.user.is_authenticated else None
 
 
 def _in_event_loop() -> bool:
