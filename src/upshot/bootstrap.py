@@ -1,11 +1,14 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from upshot.errors import InputError
 from upshot.events.log import EventLog
 from upshot.services.flags import Flags
+from upshot.store.control import ControlStore
+from upshot.store.engine import sqlite_url
 from upshot.store.flag_files import FlagDirectory
 
 
@@ -30,6 +33,22 @@ def open_log(directory: Path) -> EventLog:
         raise InputError(
             f"events cannot be kept in {directory} ({error.strerror or error}): give another --data"
         ) from None
+
+
+def open_store(data: Path, url: str | None = None, *, made: bool = False) -> ControlStore:
+    """The control store: of a data directory, or the one that a URL names.
+
+    Args:
+        made: a data directory that has none gets one.
+
+    Raises:
+        InputError: it has none, or the URL names nothing that can be used.
+        UnavailableError: it cannot answer.
+    """
+    path = data / "upshot.db"
+    if url is None and not made and not path.exists():
+        raise InputError(f"there is no store in {data}: name another by --data; `upshot key create` makes one")
+    return ControlStore.open(url or sqlite_url(path), lambda: datetime.now(UTC))
 
 
 def new_salt() -> str:

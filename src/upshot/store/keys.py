@@ -1,8 +1,8 @@
 """API keys: who holds one may ask for flags and send events; each names the source of what it sends.
 
 A key is 32 random bytes, shown once and kept as its SHA-256. Slow hashes (argon2) guard passwords, which can be
-guessed; 256 random bits cannot, so a fast hash gives nothing away, costs nothing on each request, and can be looked
-up by an index: comparing in constant time is not needed, since nobody can choose the digest of what is tried.
+guessed; 256 random bits cannot, so a fast hash gives nothing away, costs nothing on each request, and what is shown
+can be looked up by it: comparing in constant time is not needed, since nobody can choose the digest of what is tried.
 """
 
 import hashlib
@@ -15,10 +15,11 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from upshot.errors import InputError, NotFoundError
 from upshot.store.audit import Change, record
-from upshot.store.control import storable
 from upshot.store.tables import KEYS, time_text
 
 Kind = Literal["server", "client"]
+
+LONGEST_SOURCE = 100
 
 _ID_DIGITS = 12
 
@@ -51,19 +52,21 @@ def create(change: Change, kind: str, source: str) -> tuple[Key, str]:
     """
     if kind not in get_args(Kind):
         raise InputError(f"the kind of key is {kind!r}: give {' or '.join(get_args(Kind))}")
-    if not source.strip():
+    source = source.strip()
+    if not source.isprintable() or not 0 < len(source) <= LONGEST_SOURCE:
         raise InputError(
-            f"the source is {source!r}: give the name of what will send with this key, such as shop"
+            f"the source is {source!r}: give what will send with this key a name such as shop, of at most "
+            f"{LONGEST_SOURCE} characters"
         )
     secret = f"upshot_{kind}_{secrets.token_urlsafe(32)}"
-    digest = _digest(secret)
+    hashed = digest(secret)
     row: dict[str, Any] = {
-        "id": digest[:_ID_DIGITS],
+        "id": hashed[:_ID_DIGITS],
         "kind": kind,
-        "source": storable(source.strip(), "the source"),
+        "source": source,
         "created_at": change.at,
     }
-    change.connection.execute(insert(KEYS).values(**row, digest=digest))
+    change.connection.execute(insert(KEYS).values(**row, digest=hashed))
     key = Key(**row)
     record(change, "key.created", f"key/{key.id}", after=_told(key))
     return key, secret
@@ -93,11 +96,15 @@ def listed(connection: Connection) -> tuple[Key, ...]:
     return tuple(_key(row) for row in rows)
 
 
-def holder(connection: Connection, secret: str) -> Key | None:
-    """The key that somebody shows; None where there is none such, or it was revoked."""
-    query = select(KEYS).where(KEYS.c.digest == _digest(secret), KEYS.c.revoked_at.is_(None))
-    found = connection.execute(query).mappings().one_or_none()
-    return None if found is None else _key(found)
+def by_digest(connection: Connection) -> dict[str, Key]:
+    """The keys that open something, by the digests of their secrets."""
+    rows = connection.execute(select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings()
+    return {row["digest"]: _key(row) for row in rows}
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a secret, in hexadecimal digits."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def _key(row: RowMapping | dict[str, Any]) -> Key:
@@ -110,7 +117,3 @@ def _told(key: Key) -> dict[str, str | None]:
         "source": key.source,
         "revoked_at": time_text(key.revoked_at) if key.revoked_at else None,
     }
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

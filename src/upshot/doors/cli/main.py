@@ -17,6 +17,8 @@ COMMANDS = {
     "metric": "Metrics over events in files: look through them, and copy worked ones.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, and take their events.",
     "events": "Events that were taken: look at them, replay what was rejected, delete a person's, export.",
+    "key": "API keys of servers, browsers and phones: give them out, list them, take them back.",
+    "audit": "Who changed what, when and why; and whether anybody changed the past.",
     "assign": "A table of ids: which variant each gets, in SQL where ids are enough, else row by row.",
     "simulate": "Made-up worlds under a plan: false positives, power, runtime, false ships and kills.",
     "demo": "Six experiments of a made-up shop, whose truth is known, analysed before your eyes.",

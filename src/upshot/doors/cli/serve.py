@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upshot.doors.cli.control import STORE
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,21 +49,26 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
     metavar="SECONDS",
     help="Bring events from the log into files so often; 0: never, another server does [60].",
 )
+@STORE
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8790, help="Port; 0 takes any that is free [8790]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Say where it serves as one line of JSON.")
-def command(directory: str, data: str, compact_every: float, host: str, port: int, as_json: bool) -> None:
+def command(
+    directory: str, data: str, compact_every: float, url: str | None, host: str, port: int, as_json: bool
+) -> None:
     """Serve flags by OFREP and to Upshot's SDK, and take events by Segment's HTTP API.
 
     Edited files are in force a second later. Events are on the disk before they are answered.
 
-    Without keys in the environment, and as long as only this machine can reach it, it makes keys and prints them.
+    Keys that `upshot key create` gives out open it a second later, beside those of the environment. Without keys in
+    the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import open_flags, open_log
+    from upshot.bootstrap import open_flags, open_log, open_store
     from upshot.doors.web.app import create_app
     from upshot.doors.web.server import listen, run
+    from upshot.services.key_ring import KeyRing
     from upshot.settings import read_settings
 
     given = read_settings(os.environ)
@@ -79,9 +85,14 @@ def command(directory: str, data: str, compact_every: float, host: str, port: in
     }
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    with closing(open_log(Path(data))) as log, _compacting(Path(data), compact_every):
+    with (
+        closing(open_log(Path(data))) as log,
+        closing(open_store(Path(data), url, made=True)) as store,
+        _compacting(Path(data), compact_every),
+    ):
+        app = create_app(flags, log, settings, ring=KeyRing(store))
         click.echo(json.dumps(about) if as_json else _told(about))
-        run(create_app(flags, log, settings), listening)
+        run(app, listening)
 
 
 def _compacting(data: Path, every: float) -> AbstractContextManager[None]:

@@ -24,13 +24,18 @@ from upshot.doors.web.tracking import Tracking
 from upshot.errors import UnavailableError, UpshotError
 from upshot.events.log import EventLog
 from upshot.services.flags import Flags
+from upshot.services.key_ring import KeyRing
 from upshot.settings import Settings
 
 _PREFLIGHT = 7200  # seconds for which browsers keep what a preflight said
 
 
 def create_app(
-    flags: Flags, log: EventLog, settings: Settings, clock: Callable[[], float] = time
+    flags: Flags,
+    log: EventLog,
+    settings: Settings,
+    clock: Callable[[], float] = time,
+    ring: KeyRing | None = None,
 ) -> Starlette:
     """The application that serves these flags and takes events.
 
@@ -41,10 +46,11 @@ def create_app(
         log: that events go to; whoever opened it closes it after the application has ended.
         settings: with both keys.
         clock: gives the seconds since 1970.
+        ring: keys that open it beside those of the settings.
     """
     if settings.server_key is None or settings.client_key is None:
         raise ValueError("settings without keys: nobody could be told from anybody else")
-    keys = Keys(settings.server_key, settings.client_key)
+    keys = Keys(settings.server_key, settings.client_key, ring.holder if ring else None)
     live = Live(flags, clock)
     app = Starlette(
         routes=[

@@ -4,12 +4,15 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
+
+from upshot.services.keys import Key
 
 Kind = Literal["server", "client"]
 
@@ -34,11 +37,13 @@ _SERVER, _CLIENT = (Holder(kind=kind, source=kind) for kind in ("server", "clien
 
 
 class Keys:
-    """The two keys of a server, held as digests and compared in constant time."""
+    """The two keys of a server's environment, held as digests and compared in constant time, and those of its store."""
 
-    __slots__ = ("_client", "_server", "_tokens")
+    __slots__ = ("_client", "_server", "_stored", "_tokens")
 
-    def __init__(self, server: str, client: str) -> None:
+    def __init__(self, server: str, client: str, stored: Callable[[str], Key | None] | None = None) -> None:
+        """The keys; ``stored`` tells whose key it is that the environment does not have."""
+        self._stored = stored
         self._server, self._client = _digest(server), _digest(client)
         # Derived from the keys, so that all processes take each other's tokens, restarts cut no stream off for
         # good, and a changed key ends what was handed out under the old one.
@@ -52,7 +57,10 @@ class Keys:
         given = _digest(key)
         is_server = hmac.compare_digest(given, self._server)
         is_client = hmac.compare_digest(given, self._client)
-        return _SERVER if is_server else _CLIENT if is_client else None
+        if is_server or is_client:
+            return _SERVER if is_server else _CLIENT
+        known = self._stored(key) if self._stored else None
+        return None if known is None else Holder(kind=known.kind, source=known.source)
 
     def token(self, seen: str, now: float) -> str:
         """A token that opens the event stream for at most `TOKEN_LIFE` from now.
