@@ -168,7 +168,7 @@ def mistakes():
         yield pytest.param(fields, said, id=fields)
 
 
-@pytest.mark.parametrize(("fields", "said"), mistakes())
+@pytest.mark.parametrize(("fields", "said"), list(mistakes()))
 def test_each_mistake_is_told_with_its_field_and_its_mend(fields, said):
     assert of(fields) == said
 
