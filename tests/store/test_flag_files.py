@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -48,6 +49,16 @@ def test_files_below_are_read_and_hidden_ones_are_not(directory):
     assert (set(stored.flags.flags), stored.problems) == ({"new-nav", "pay", "seed"}, ())
     assert stored.sources.files["flags.pay"] == "team/pay.yml"
     assert (stored.ledger, stored.applied) == (Ledger(), None)
+
+
+def test_what_is_no_file_is_left_alone(directory):
+    store = FlagDirectory(directory)
+    before = store.version()
+    os.mkfifo(directory / "pipe.yaml")
+    (directory / "folder.yaml").mkdir()
+    (directory / "dangling.yaml").symlink_to("nowhere")
+    assert store.version() == before
+    assert store.read().problems == ()
 
 
 def test_mistakes_of_all_files_are_told(directory):

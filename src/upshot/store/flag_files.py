@@ -93,8 +93,8 @@ class FlagDirectory:
             os.close(held)
 
     def _files(self) -> list[Path]:
-        found = (path for path in self._path.rglob("*") if path.suffix in SUFFIXES)
-        return sorted(path for path in found if self._is_ours(path))
+        found = (path for path in self._path.rglob("*") if path.suffix in SUFFIXES and self._is_ours(path))
+        return sorted(path for path in found if path.is_file())  # a pipe would be waited for, for ever
 
     def _is_ours(self, path: Path) -> bool:
         parts = path.relative_to(self._path).parts
