@@ -61,14 +61,15 @@ def test_stats(run, compacted):
     if compacted:
         run("compact")
     found = run("stats", "--json")
-    assert (found["events"], found["units"], found["rejected"]) == (3, 2, 2)
-    assert found["sources"] == {"client": 1, "server": 2}
+    stock = found["stock"]
+    assert (found["units"], found["rejected"]) == (2, 2)
+    assert {name: source["events"] for name, source in stock["sources"].items()} == {"client": 1, "server": 2}
     assert [(kind["event"], kind["events"], kind["units"]) for kind in found["kinds"]] == [
         ("Bought", 2, 2),
         ("Home", 1, 1),
     ]
     assert found["kinds"][1]["last"] == "2026-03-01T12:00:02+00:00"
-    assert (found["files"], found["waiting_segments"]) == ((1, 0) if compacted else (0, 1))
+    assert (stock["files"], stock["segments"]) == ((1, 0) if compacted else (0, 1))
     told = run("stats")
     assert "3 events of 2 units" in told
     assert "page Home, 1 unit, last 2026-03-01 12:00:02" in told
@@ -77,7 +78,7 @@ def test_stats(run, compacted):
 
 def test_compact(run):
     assert "1 segment: 3 events kept, 1 of them sent twice and kept once, 2 rejected" in run("compact")
-    assert run("compact", "--json")["log"]["segments"] == 0
+    assert run("compact", "--json")["compacted"]["segments"] == 0
 
 
 def test_tail_shows_the_newest_as_they_were_received(run):
@@ -149,7 +150,7 @@ def test_a_persons_events_are_deleted_for_good(run, data):
     with closing(EventLog.open(data)) as log:
         append(log, track("late"), received=NOW + 5 * SECOND)
     run("compact")
-    assert run("stats", "--json")["events"] == 1
+    assert len(run("tail").splitlines()) == 1
     left = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
     assert b'"u1"' not in left
 
@@ -157,7 +158,7 @@ def test_a_persons_events_are_deleted_for_good(run, data):
 def test_nothing_is_deleted_without_a_yes(run, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     run("delete-user", "u1", code=130)
-    assert run("stats", "--json")["events"] == 3
+    assert len(run("tail").splitlines()) == 3
 
 
 def test_export(run, tmp_path):

@@ -1,6 +1,5 @@
 """Compaction beside a server, in a process of its own, so that nobody who waits for an answer waits for it."""
 
-import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -9,12 +8,9 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from upshot.errors import ConflictError
-from upshot.services.events import compact
+from upshot.events.upkeep import Upkeep
 
 _NICE = 10  # it gives way to the server
-
-_log = logging.getLogger("upshot.events")
 
 
 @contextmanager
@@ -46,10 +42,5 @@ def _compact_on(directory: Path, every: float) -> None:
     os.nice(_NICE)
     parent = parent_process()
     assert parent is not None
-    while not wait([parent.sentinel], every):
-        try:
-            compact(directory)
-        except ConflictError:  # another server's is at it
-            continue
-        except Exception:  # the log takes events all the same, and the next attempt may go well
-            _log.exception("the events in %s could not be compacted: it will be tried again", directory)
+    Upkeep(directory, every).start()
+    wait([parent.sentinel])

@@ -11,18 +11,16 @@ import duckdb
 import msgspec
 
 from upshot.errors import InputError
-from upshot.events import compaction, deletion, merge, replay
-from upshot.events.compaction import Report
+from upshot.events import compaction, deletion, replay
 from upshot.events.deletion import Deleted
-from upshot.events.disk import free_bytes
 from upshot.events.export import export as export_events
 from upshot.events.layout import DataDirectory
 from upshot.events.log import EventLog
-from upshot.events.manifest import open_manifest
-from upshot.events.merge import Merged
 from upshot.events.message import Rejection
-from upshot.events.reader import connect, snapshot
+from upshot.events.reader import connect
 from upshot.events.replay import Replayed
+from upshot.events.stock import Stock, take_stock
+from upshot.events.upkeep import Round, tidy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +39,15 @@ class Stats:
     """What a data directory holds.
 
     Attributes:
-        events, units: each once.
+        stock: counts of events, files and what waits. units: whose events they are.
+        rejected: messages that are no events, compacted or not.
         kinds: of events, those first of which there are most.
-        sources: events by the write key that they came with.
-        files, bytes: Parquet files and their size.
-        waiting_segments, waiting_bytes: accepted and not compacted yet.
-        rejected: messages that are no events. tally: what compaction counted since the beginning.
-        free_bytes: of the disk.
     """
 
-    events: int
+    stock: Stock
     units: int
-    kinds: tuple[Happened, ...]
-    sources: Mapping[str, int]
-    files: int
-    bytes: int
-    waiting_segments: int
-    waiting_bytes: int
     rejected: int
-    tally: Mapping[str, int]
-    free_bytes: int
+    kinds: tuple[Happened, ...]
 
 
 def stats(directory: Path) -> Stats:
@@ -69,25 +56,15 @@ def stats(directory: Path) -> Stats:
     Raises:
         InputError: it is none.
     """
-    place = existing(directory)
-    found = snapshot(directory)
-    with connect(directory) as database, open_manifest(place.manifest) as manifest:
-        events, units = database.execute("SELECT count(*), count(DISTINCT unit) FROM events").fetchall()[0]
-        waiting = [path.stat().st_size for path in place.log.iterdir()]
+    existing(directory)
+    stock = take_stock(directory)
+    with connect(directory) as database:
+        ((units,),) = database.execute("SELECT count(DISTINCT unit) FROM events").fetchall()
         return Stats(
-            events=events,
+            stock=stock,
             units=units,
+            rejected=sum(1 for _ in replay.rejections(directory)),
             kinds=_kinds(database),
-            sources=dict(
-                database.execute("SELECT source, count(*) FROM events GROUP BY 1 ORDER BY 1").fetchall()
-            ),
-            files=len(found.files),
-            bytes=sum(file.bytes for file in found.files),
-            waiting_segments=len(waiting),
-            waiting_bytes=sum(waiting),
-            rejected=sum(file.events for file in found.rejected) + len(found.refused),
-            tally=manifest.tally(),
-            free_bytes=free_bytes(directory),
         )
 
 
@@ -177,27 +154,14 @@ def read_mended(text: str) -> dict[str, Any]:
         ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compacted:
-    """What compacting did: with the log, with files, and with deletions that a crash had cut off."""
-
-    log: Report
-    files: Merged
-    deletions: Deleted
-
-
-def compact(directory: Path) -> Compacted:
+def compact(directory: Path) -> Round:
     """Bring all that is sealed into files, join files that are small, and end deletions that a crash cut off.
 
     Raises:
         InputError: it is no data directory. ConflictError: another process is at it.
     """
     existing(directory)
-    return Compacted(
-        log=compaction.compact(directory),
-        files=merge.merge(directory),
-        deletions=deletion.finish_deletions(directory),
-    )
+    return tidy(directory)
 
 
 def delete_user(directory: Path, unit: str) -> Deleted:

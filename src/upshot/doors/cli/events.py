@@ -119,10 +119,10 @@ def compact_command(data: Path, as_json: bool) -> None:
     from upshot.services.events import compact
 
     done = compact(data)
-    log = done.log
+    log = done.compacted
     _show(
         as_json,
-        {"log": asdict(log), "files": asdict(done.files)},
+        asdict(done),
         lambda: click.echo(
             f"{_count(log.segments, 'segment')}: {_count(log.events, 'event')} kept, "
             f"{log.duplicates:,} of them sent twice and kept once, {log.rejected:,} rejected"
@@ -201,22 +201,26 @@ def _print_event(one: "Arrived", as_json: bool) -> None:
 
 
 def _print_stats(found: "Stats") -> None:
-    click.echo(f"{_count(found.events, 'event')} of {_count(found.units, 'unit')}")
+    stock = found.stock
+    click.echo(f"{_count(stock.events, 'event')} of {_count(found.units, 'unit')}")
     for kind in found.kinds[:20]:
         name = (
             kind.event if kind.event and kind.type == "track" else f"{kind.type} {kind.event or ''}".rstrip()
         )
-        click.echo(
-            f"  {kind.events:>12,}  {name}, {_count(kind.units, 'unit')}, last {kind.last:%Y-%m-%d %H:%M:%S}"
-        )
+        last = f"last {kind.last:%Y-%m-%d %H:%M:%S}"
+        click.echo(f"  {kind.events:>12,}  {name}, {_count(kind.units, 'unit')}, {last}")
     if len(found.kinds) > 20:
         click.echo(f"  and {len(found.kinds) - 20:,} more kinds: --json has all")
-    waiting = f"{_count(found.waiting_segments, 'segment')} ({_size(found.waiting_bytes)})"
-    click.echo(f"in {_count(found.files, 'file')} ({_size(found.bytes)}), and {waiting} not compacted yet")
-    click.echo(
-        f"{_count(found.rejected, 'message')} rejected, {found.tally.get('duplicates', 0):,} sent twice"
-    )
-    click.echo(f"{_size(found.free_bytes)} are free")
+    waiting = f"{_count(stock.segments, 'segment')} ({_size(stock.segment_bytes)})"
+    click.echo(f"in {_count(stock.files, 'file')} ({_size(stock.bytes)}), and {waiting} not compacted yet")
+    twice = stock.tally.get("duplicates", 0)
+    click.echo(f"{_count(found.rejected, 'message')} rejected, {twice:,} sent twice")
+    without_id = sum(source.without_id for source in stock.sources.values())
+    if without_id:
+        click.echo(
+            f"{_count(without_id, 'event')} came without a messageId: a retry of one could count twice"
+        )
+    click.echo(f"{_size(stock.free_bytes)} are free")
 
 
 def _print_rejected(found: "list[Rejected]", lines: int) -> None:
