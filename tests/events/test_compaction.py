@@ -10,6 +10,7 @@ from upshot.errors import ConflictError
 from upshot.events import compaction
 from upshot.events.compaction import Report, compact
 from upshot.events.frame import Frame, Source, encode
+from upshot.events.reader import connect
 
 NOON = 1_772_366_400_000_000
 DAY = 86_400_000_000
@@ -28,6 +29,20 @@ def test_events_become_rows(kept, message):
     assert rows["1"]["unit_number"] != rows["2"]["unit_number"]
     assert table["unit_number"].to_pylist() == sorted(table["unit_number"].to_pylist())
     assert [name for name in kept.on_disk() if name.endswith((".seg", ".part"))] == []
+
+
+def test_ids_and_names_may_hold_anything(kept, message):
+    odd = ["a\0b", "\0", "it's", '"', "\U0001f600", "ß" * 500, " ", "NULL", "\n"]
+    kept.accept(*(message(f"m{text}", user=text, event=text) for text in odd))
+    kept.accept(*(message(f"m{text}", user=text, event=text) for text in odd), received=NOON + DAY)
+    assert compact(kept.path).duplicates == len(odd)
+    assert sorted(kept.table()["unit"].to_pylist()) == sorted(odd)
+    assert len(set(kept.table()["unit_number"].to_pylist())) == len(odd)
+    with connect(kept.path) as database:
+        found = database.execute(
+            "SELECT unit FROM events WHERE event = unit AND message_id = 'm' || unit"
+        ).fetchall()
+    assert sorted(unit for (unit,) in found) == sorted(odd)
 
 
 def test_nothing_to_do_is_done(kept):

@@ -57,6 +57,12 @@ def test_messages_come_back_as_the_events_they_were(filled, tmp_path):
     assert (again["5"].group_id, again["6"].anonymous_id) == ("g", "x")
 
 
+def test_a_clock_that_was_off_by_ages_is_no_hindrance(kept, message, tmp_path):
+    kept.accept(message(1, timestamp="0001-01-01T00:00:00+10:00"), sentAt="0001-01-01T00:00:05+10:00")
+    assert export(kept.path, tmp_path / "all.jsonl") == export(kept.path, tmp_path / "all.parquet") == 1
+    assert [found["timestamp"] for found in messages(kept.path)] == ["2026-03-01T11:59:55+00:00"]
+
+
 def test_one_person_is_exported_by_any_of_the_ids(filled, tmp_path):
     assert export(filled.path, tmp_path / "x.jsonl", unit="x") == 3
     assert {found["messageId"] for found in messages(filled.path, unit="b")} == {"2", "3", "6"}

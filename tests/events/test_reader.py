@@ -5,6 +5,7 @@ import threading
 import duckdb
 import pytest
 
+from upshot.errors import InputError
 from upshot.events import reader
 from upshot.events.compaction import compact
 from upshot.events.frame import Frame, Source
@@ -76,6 +77,26 @@ def test_units_have_one_number_in_files_and_tail(kept, message):
             "SELECT unit, unit_number, count(*) FROM events GROUP BY ALL ORDER BY 1"
         ).fetchall()
     assert found == [("a", 1, 2), ("b", -1, 2)]
+
+
+def test_only_what_arrived_since_can_be_asked_for(kept, message):
+    kept.accept(message(1))
+    compact(kept.path)
+    with connect(kept.path) as database:
+        (seen,) = database.execute("SELECT max(arrival) FROM events").fetchone()
+    kept.accept(message(2))
+    compact(kept.path)
+    merge(kept.path, after=0)
+    kept.accept(message(3))
+    with connect(kept.path, after=seen) as database:
+        new = database.execute("SELECT message_id, arrival IS NULL FROM events ORDER BY 1").fetchall()
+    assert new == [("2", False), ("3", True)]
+
+
+def test_a_directory_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(InputError, match=r"there is no directory .*/missing: name the one"):
+        connect(tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
 
 
 def test_exposures_are_columns(kept, message):
@@ -157,14 +178,16 @@ def test_readers_see_all_that_was_answered_while_everything_goes_on(kept):
     threads = [threading.Thread(target=write), threading.Thread(target=tidy)]
     for thread in threads:
         thread.start()
-    for _ in range(6):
-        expected = set(answered)
-        found = ids(kept.path)
-        if len(found) != len(set(found)) or not expected <= set(found):
-            wrong.append(sorted(expected - set(found)))
-    stop.set()
-    for thread in threads:
-        thread.join()
-    log.close()
+    try:
+        for _ in range(6):
+            expected = set(answered)
+            found = ids(kept.path)
+            if len(found) != len(set(found)) or not expected <= set(found):
+                wrong.append(sorted(expected - set(found)))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        log.close()
     assert wrong == []
     assert ids(kept.path) == answered

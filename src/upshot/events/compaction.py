@@ -20,7 +20,7 @@ from upshot.errors import ConflictError
 from upshot.events.disk import sync_directory, written_whole
 from upshot.events.intake import Intake, read_segments
 from upshot.events.keys import Keys, as_keys, save_keys
-from upshot.events.layout import DataDirectory, new_name
+from upshot.events.layout import DataDirectory, existing, new_name
 from upshot.events.manifest import Change, EventFile, KeyFile, Manifest, open_manifest
 from upshot.events.recovery import recover
 from upshot.events.rejected import write_rejections
@@ -62,10 +62,10 @@ def compact(directory: Path) -> Report:
     """Compact all that is sealed, of living and dead processes.
 
     Raises:
-        ConflictError: another process is at it. OSError: the disk does not take it; what was done stays done.
+        InputError: there is no such directory. ConflictError: another process is at it. OSError: the disk does not
+            take it; what was done stays done.
     """
-    place = DataDirectory(directory)
-    place.make()
+    place = existing(directory)
     with alone(place):
         report = Report(torn=sum(found.torn for found in recover(place.log)))
         with open_manifest(place.manifest) as manifest:
@@ -83,7 +83,7 @@ def alone(place: DataDirectory) -> Iterator[None]:
     """Only one process at a time changes what is kept.
 
     Raises:
-        ConflictError: another process is at it.
+        InputError: there is no such directory. ConflictError: another process is at it.
     """
     descriptor = os.open(place.path / "compaction.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

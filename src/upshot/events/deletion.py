@@ -15,7 +15,7 @@ import pyarrow as pa
 from upshot.errors import InputError
 from upshot.events.compaction import alone, clean, compact, now, write_events
 from upshot.events.intake import hashed_unit, mentioned
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import Change, Deletion, EventFile, Manifest, RejectedFile, open_manifest
 from upshot.events.message import EXPOSURE
 from upshot.events.rejected import read_rejections, without
@@ -60,7 +60,7 @@ def delete_unit(directory: Path, unit: str, *, until: int | None = None) -> Dele
     """
     if not unit:
         raise InputError("the id is empty: give the userId or anonymousId of the person")
-    place = DataDirectory(directory)
+    place = existing(directory)
     compact(directory)
     with alone(place), open_manifest(place.manifest) as manifest:
         moment = now()
@@ -75,8 +75,7 @@ def finish_deletions(directory: Path) -> Deleted:
     Raises:
         ConflictError: a compaction runs. OSError: as `delete_unit`.
     """
-    place = DataDirectory(directory)
-    place.make()
+    place = existing(directory)
     with alone(place), open_manifest(place.manifest) as manifest:
         hashes = {deletion.id for deletion in manifest.deletions() if not deletion.done}
         return _finish(place, manifest, hashes, _ids(place, manifest, hashes)) if hashes else Deleted()

@@ -16,6 +16,7 @@ from upshot.events.message import KINDS
 from upshot.events.reader import connect
 
 _AT_ONCE = 50_000
+_MESSAGE = "type, message_id, event, user_id, anonymous_id, group_id, time, received_at, properties, context"
 
 
 def export(directory: Path, target: Path, *, unit: str | None = None) -> int:
@@ -29,27 +30,28 @@ def export(directory: Path, target: Path, *, unit: str | None = None) -> int:
     Raises:
         InputError: the target ends otherwise, or its directory is missing.
     """
-    write = {".parquet": _write_parquet, ".jsonl": _write_messages}.get(target.suffix)
-    if write is None:
+    if target.suffix not in (".parquet", ".jsonl"):
         raise InputError(
             f"{target} ends in {target.suffix or 'nothing'}: give a name that ends in .parquet or .jsonl"
         )
     if not target.parent.is_dir():
         raise InputError(f"there is no directory {target.parent}: make it first")
     with connect(directory) as database, written_whole(target) as part:
-        return write(_selected(database, unit), part)
+        if target.suffix == ".parquet":
+            return _write_parquet(_selected(database, unit, "*"), part)
+        return _write_messages(_selected(database, unit, _MESSAGE), part)
 
 
 def messages(directory: Path, *, unit: str | None = None) -> Iterator[dict[str, Any]]:
     """Events as the messages that they came as, with `receivedAt` and with the server's time in `timestamp`."""
     with connect(directory) as database:
-        for batch in _selected(database, unit):
+        for batch in _selected(database, unit, _MESSAGE):
             yield from map(_message, batch.to_pylist())
 
 
-def _selected(database: duckdb.DuckDBPyConnection, unit: str | None) -> pa.RecordBatchReader:
+def _selected(database: duckdb.DuckDBPyConnection, unit: str | None, columns: str) -> pa.RecordBatchReader:
     his = "WHERE $unit IN (user_id, anonymous_id)" if unit is not None else ""
-    query = f"SELECT * FROM events {his} ORDER BY time, source, message_id"  # noqa: S608 - a constant
+    query = f"SELECT {columns} FROM events {his} ORDER BY time, source, message_id"  # noqa: S608 - a constant
     return database.execute(query, {"unit": unit} if unit is not None else {}).to_arrow_reader(_AT_ONCE)
 
 

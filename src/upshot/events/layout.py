@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time_ns
 
+from upshot.errors import InputError
+from upshot.events.disk import sync_directory
+
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
@@ -35,9 +38,25 @@ class DataDirectory:
         return self.path / "manifest.db"
 
     def make(self) -> None:
-        """Make what is missing; only the owner may read it."""
-        for directory in (self.path, self.log, self.events, self.rejected):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make what is missing, durably; only the owner may read it."""
+        missing = [path for path in (self.path, self.log, self.events, self.rejected) if not path.is_dir()]
+        for path in missing:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for parent in {path.parent for path in missing}:
+            sync_directory(parent)
+
+
+def existing(path: Path) -> DataDirectory:
+    """The data directory at a path.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not path.is_dir():
+        raise InputError(f"there is no directory {path}: name the one that `upshot serve` keeps events in")
+    place = DataDirectory(path)
+    place.make()
+    return place
 
 
 def new_name(suffix: str) -> str:

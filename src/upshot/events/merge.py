@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from upshot.events.compaction import alone, clean, now, write_events, write_keys
 from upshot.events.keys import merged
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import Change, EventFile, KeyFile, Manifest, open_manifest
 from upshot.events.table import DAY, ORDER
 
@@ -45,10 +45,10 @@ def merge(directory: Path, *, after: int = HOUR) -> Merged:
         after: microseconds that a file as it was compacted waits for others.
 
     Raises:
-        ConflictError: another process is at it. OSError: the disk does not take it; what was done stays done.
+        InputError: there is no such directory. ConflictError: another process is at it. OSError: the disk does not
+            take it; what was done stays done.
     """
-    place = DataDirectory(directory)
-    place.make()
+    place = existing(directory)
     read = written = keys_read = keys_written = 0
     with alone(place), open_manifest(place.manifest) as manifest:
         clean(place, manifest)

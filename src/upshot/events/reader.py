@@ -4,7 +4,7 @@ The views are of one moment. Segments are read before the manifest: what is comp
 recognised by its key; the other way round it could be in neither.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from upshot.events.intake import Intake, read_bytes, read_segments
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import EventFile, Manifest, RejectedFile, open_manifest
 from upshot.events.message import EXPOSURE, Rejection
 from upshot.events.segment import open_segments, sealed_segments
@@ -61,9 +61,12 @@ class Snapshot:
 
 
 def snapshot(directory: Path) -> Snapshot:
-    """What is kept now."""
-    place = DataDirectory(directory)
-    place.make()
+    """What is kept now.
+
+    Raises:
+        InputError: there is no such directory.
+    """
+    place = existing(directory)
     paths = [*sealed_segments(place.log), *open_segments(place.log)]
     contents = {path.stem: data for path in paths if (data := read_bytes(path)) is not None}
     with open_manifest(place.manifest) as manifest, manifest.snapshot():
@@ -80,7 +83,12 @@ def snapshot(directory: Path) -> Snapshot:
 
 
 def connect(
-    directory: Path, *, memory: str = "2GB", threads: int | None = None, locked: bool = True
+    directory: Path,
+    *,
+    after: int | None = None,
+    memory: str = "2GB",
+    threads: int | None = None,
+    locked: bool = True,
 ) -> duckdb.DuckDBPyConnection:
     """A connection to a database in memory with the views `events` and `exposures`, as they are now.
 
@@ -88,9 +96,14 @@ def connect(
     while (`compaction.GRACE`), so connect again for each piece of work.
 
     Args:
+        after: only events that arrived after this `arrival`, and those that are not compacted yet (their `arrival`
+            is null: they will have one when they are). None: all.
         memory: that a query may take, as DuckDB writes it.
         threads: that a query may take; None: as many as there are cores.
         locked: whether queries are kept from its settings; Ibis has to set the time zone. Files stay closed either way.
+
+    Raises:
+        InputError: there is no such directory.
     """
     found = snapshot(directory)
     connection = duckdb.connect(
@@ -100,7 +113,8 @@ def connect(
     connection.execute("CREATE TABLE tail AS SELECT * FROM arrived")
     connection.unregister("arrived")
     events = DataDirectory(directory).events.resolve()
-    connection.execute(_events(events / file.name for file in found.files))
+    files = [file for file in found.files if after is None or file.last_arrival > after]
+    connection.execute(_events([events / file.name for file in files], after))
     connection.execute(_EXPOSURES)
     for setting in (
         f"allowed_directories = [{_quoted(str(events))}]",
@@ -121,10 +135,11 @@ def _tail(manifest: Manifest, intake: Intake) -> pa.Table:
     return to_table(events, numbers, None)
 
 
-def _events(paths: Iterable[Path]) -> str:
+def _events(paths: Sequence[Path], after: int | None) -> str:
     names = ", ".join(_quoted(str(path)) for path in paths)
     columns = ", ".join(SCHEMA.names)
-    kept = f"SELECT {columns} FROM read_parquet([{names}]) UNION ALL " if names else ""  # noqa: S608
+    new = f"WHERE arrival > {after:d}" if after is not None else ""
+    kept = f"SELECT {columns} FROM read_parquet([{names}]) {new} UNION ALL " if names else ""  # noqa: S608
     return f"CREATE VIEW events AS {kept}SELECT {columns} FROM tail"  # noqa: S608
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from upshot.events.compaction import alone, now
 from upshot.events.frame import Frame
 from upshot.events.intake import read_frame
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, existing
 from upshot.events.log import EventLog
 from upshot.events.manifest import Manifest, RejectedFile, open_manifest
 from upshot.events.message import Rejection
@@ -28,7 +28,7 @@ class Replayed:
 
 def rejections(directory: Path) -> Iterator[Rejection]:
     """All that was rejected and is kept, compacted or not."""
-    place = DataDirectory(directory)
+    place = existing(directory)
     found = snapshot(directory)
     for file in found.rejected:
         yield from read_rejections(place.rejected / file.name)
@@ -44,7 +44,7 @@ def replay(directory: Path, log: EventLog, mend: Mend = lambda rejection: reject
     Raises:
         ConflictError: a compaction runs. UnavailableError: the log does not take it; nothing of the file is dropped.
     """
-    place = DataDirectory(directory)
+    place = existing(directory)
     done = Replayed()
     with alone(place), open_manifest(place.manifest) as manifest:
         for file in manifest.rejected_files():

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import time
 
 from upshot.events.disk import free_bytes
-from upshot.events.layout import DataDirectory
+from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import open_manifest
 from upshot.events.reader import connect
 from upshot.events.segment import open_segments, sealed_segments
@@ -59,8 +59,7 @@ class Stock:
 
 def take_stock(directory: Path) -> Stock:
     """Count what is in a data directory."""
-    place = DataDirectory(directory)
-    place.make()
+    place = existing(directory)
     segments = {path: size for path in _segments(place) if (size := _size(path)) is not None}
     with open_manifest(place.manifest) as manifest:
         files, rejected, tally = manifest.event_files(), manifest.rejected_files(), manifest.tally()
