@@ -38,7 +38,8 @@ def switch(store: Switchable, entry: Switching) -> bool:
                 f"{name} is empty: say {'who does it' if name == 'actor' else 'why'}, it is kept"
             )
     stored = store.read()
-    known = [*stored.flags.flags, *(stored.applied.flags if stored.applied else ()), *stored.kills.off]
+    in_force = stored.applied.flags if stored.applied else ()
+    known = list(dict.fromkeys([*stored.flags.flags, *in_force, *stored.kills.off]))
     if entry.flag not in known:
         near = get_close_matches(entry.flag, known, n=1)
         mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
