@@ -8,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upshot.analysis.rollout import Counts, Subject
-from upshot.events.frame import Source
-from upshot.events.message import Event
 from upshot.model.flag import Monitoring
 from upshot.services import rollout_tally
-from upshot.services.rollout_tally import Met, Signals, Tally, read_met
+from upshot.services.rollout_tally import Happened, Met, Signals, Tally, read_met
 
 SUBJECT = Subject(
     flag="nav",
@@ -23,11 +21,7 @@ SUBJECT = Subject(
 
 
 def event(name, properties=None, unit="u1", kind="track", time=0):
-    return Event(
-        source=Source("web"), message_id="m", hashed_id=False, type=kind, event=name, user_id=unit,
-        anonymous_id=None, group_id=None, received_at=time, sent_at=None, timestamp=None, time=time,
-        properties=json.dumps(properties or {}), context="{}",
-    )  # fmt: skip
+    return Happened(kind, name, unit, time, json.dumps(properties or {}))
 
 
 def met(variant="on", drawn=True):

@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from upshot.analysis.rollout import Counts, Seen, Subject
-from upshot.events.message import Event
 
 VIEWED = "Flag Viewed"
 """The event that a unit met a flag whose rollout is watched."""
 EXPOSURE = "Experiment Viewed"
 HELD = 50_000
 """Units whose errors are kept for a while before it is known whether they met the flag."""
+
+
+class Happened(NamedTuple):
+    """What of an event is looked at; time in microseconds since 1970."""
+
+    type: str
+    event: str | None
+    unit: str
+    time: int
+    properties: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +39,7 @@ class Signals:
     error_property: str = "error"
     latency_property: str = "latency_ms"
 
-    def read(self, event: Event) -> tuple[bool, float | None]:
+    def read(self, event: Happened) -> tuple[bool, float | None]:
         """Whether an event is an error, and the latency that it tells."""
         error = event.event == self.error_event
         text, latency = event.properties, None
@@ -62,7 +71,7 @@ class Met:
     drawn: bool
 
 
-def read_met(event: Event) -> Met | None:
+def read_met(event: Happened) -> Met | None:
     """What an exposure says; None where an event is none, or one of an experiment that names no flag."""
     if event.event not in (VIEWED, EXPOSURE) or event.type != "track":
         return None
