@@ -56,6 +56,21 @@ def test_flush_says_whether_the_server_has_it(serve, deliver):
     assert not out.flush(0.3)
 
 
+def test_each_outage_is_told_once(serve, deliver, caplog):
+    server = serve()
+    out = deliver(server.url)
+    for outage in (1, 2):
+        server.fail(503)
+        out.put(message(outage))
+        assert not out.flush(0.3)
+        assert not out.flush(0.3)
+        server.mend()
+        assert out.flush(5.0)
+        assert [record.getMessage() for record in caplog.records] == [
+            "Upshot: the server does not take events (it answers 503): they wait"
+        ] * outage
+
+
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_an_outage_loses_nothing(serve, deliver, tmp_path, in_memory):
     server = serve()

@@ -162,7 +162,9 @@ class Delivery:
             spool.set_aside(segment)
         else:
             return self._pause(f"it answers {answer.status}", answer.retry_after)
-        self._failures = 0
+        if self._failures:
+            self._failures = 0
+            self._told.clear()  # the next outage is told again
         return 0.0
 
     def _pause(self, reason: str, asked: float | None) -> float:
