@@ -157,7 +157,7 @@ def test_closing_ends_in_time_and_the_next_process_sends_what_is_left(serve, del
             leave(url)
             time.sleep(0.1)
     server = serve()
-    for left in (tmp_path / "spool").glob("*/lock"):  # the process is gone, and with it its hold
+    for left in (tmp_path / "spool").glob("*.lock"):  # the process is gone, and with it its hold
         left.unlink()
         left.touch()
     deliver(server.url)

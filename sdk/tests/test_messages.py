@@ -118,9 +118,17 @@ def test_text_without_a_utf8_form_does_not_spoil_the_batch():
     assert b"\\ud" not in message
 
 
-DEEP = []
-for _ in range(100_000):
-    DEEP = [DEEP]
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_many_brackets_side_by_side_are_not_deep():
+    wide = [[] for _ in range(500)]
+    assert tracked({"userId": "u"}, {"x": wide})["properties"] == {"x": wide}
+    assert tracked({"userId": "u"}, {"x": nested(90)})["properties"] == {"x": nested(90)}
 
 
 @pytest.mark.parametrize(
@@ -133,8 +141,9 @@ for _ in range(100_000):
         ("e", {"userId": "\ud800"}, None, "the context has no targetingKey"),
         ("e", {"userId": "u"}, {"x": math.nan}, "cannot be written as JSON"),
         ("e", {"userId": "u"}, {"x": object()}, "a object has no JSON form"),
-        ("e", {"userId": "u"}, {"x": DEEP}, "cannot be written as JSON"),
+        ("e", {"userId": "u"}, {"x": nested(100_000)}, "cannot be written as JSON"),
         ("e", {"userId": "u"}, {"x": "x" * MAX_MESSAGE}, "the server takes 32,768"),
+        ("e", {"userId": "u"}, {"x": nested(100)}, "nested deeper than 100"),
         ("e", {"userId": "u"}, [("a", 1, 2)], "properties"),
         ("e", "u1", None, "context"),
     ],

@@ -170,10 +170,12 @@ class Client:
 
         Returns: a function that ends it.
         """
-        self._listeners = (*self._listeners, listener)
+        with self._waking:
+            self._listeners = (*self._listeners, listener)
 
         def unsubscribe() -> None:
-            self._listeners = tuple(kept for kept in self._listeners if kept is not listener)
+            with self._waking:
+                self._listeners = tuple(kept for kept in self._listeners if kept is not listener)
 
         return unsubscribe
 
@@ -219,8 +221,10 @@ class Client:
         """Send a message; False where there is no room for it now."""
         if self._asleep:
             self._wake()
-        if self._closed:
-            log.warning("Upshot: the client is closed: an event is lost")
+        if self._closed or self._asleep:
+            log.warning(
+                "Upshot: the client is %s: an event is lost", "closed" if self._closed else "not running"
+            )
             return True
         try:
             return self._delivery.put(make())
@@ -249,10 +253,14 @@ class Client:
 
     def _wake(self) -> None:
         with self._waking:
-            if self._asleep and not self._closed:
+            if not self._asleep or self._closed:
+                return
+            try:
                 self._begin()
                 self._freshness.restart()
                 self._asleep = False
+            except RuntimeError as error:  # no thread can be had; flags answer all the same, from memory
+                log.warning("Upshot: this forked process cannot send events yet: %s", error)
 
 
 def _flag(flag_key: str) -> Mapping[str, Any]:

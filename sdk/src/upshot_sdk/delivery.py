@@ -23,7 +23,7 @@ WRITE_EVERY = 0.1
 SEND_EVERY = 1.0
 ADOPT_EVERY = 60.0
 MAX_QUEUED = 100_000
-MAX_TOLD = 100
+MAX_TOLD = 5  # reasons of one answer
 MAX_SPOOLED = 256 * 1024 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 REFUSED_FOR_GOOD = frozenset({400, 413, 422})
@@ -175,11 +175,11 @@ class Delivery:
     def _tell_rejected(self, answer: Answer) -> None:
         """The server took the batch, and says which of its events it cannot use."""
         with suppress(ValueError, LookupError, TypeError):
-            for rejected in json.loads(answer.body)["rejected"]:
+            for rejected in json.loads(answer.body)["rejected"][:MAX_TOLD]:
                 self._warn_once(f"the server rejects an event: {rejected['reason']}")
 
     def _warn_once(self, what: str) -> None:
-        if what not in self._told and len(self._told) < MAX_TOLD:
+        if what not in self._told:
             self._told.add(what)
             log.warning("Upshot: %s", what)
 

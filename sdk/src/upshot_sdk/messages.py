@@ -16,6 +16,7 @@ from upshot_sdk.evaluation import Evaluation
 EXPOSURE = "Experiment Viewed"
 VIEWED = "Flag Viewed"
 MAX_MESSAGE = 32_768
+MAX_DEPTH = 100
 LIBRARY = {"name": "upshot-sdk", "version": "0.1.0"}
 
 BY_HAND = "override-"
@@ -164,10 +165,23 @@ def _encoded(message: dict[str, Any]) -> bytes:
         text = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageError(f"the properties cannot be written as JSON: {error}") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(message, MAX_DEPTH):
+        raise MessageError(
+            f"the properties are nested deeper than {MAX_DEPTH}: not every reader of JSON takes that"
+        )
     encoded = text.encode("utf-8", "replace")
     if len(encoded) > MAX_MESSAGE:
         raise MessageError(f"the message has {len(encoded):,} bytes: the server takes {MAX_MESSAGE:,}")
     return encoded
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects lie within each other in more levels."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        return False
+    return levels == 0 or any(_deeper(part, levels - 1) for part in value)
 
 
 def _plain(value: object) -> object:

@@ -1,6 +1,6 @@
 """Messages on disk between the application and the server: what a process cannot deliver, the next one does.
 
-    spool/<process>/lock            held for as long as the process lives
+    spool/<process>.lock            held for as long as the process lives
     spool/<process>/00000001.jsonl  a segment: one message a line; deleted when the server has it
     spool/<process>/00000002.set-aside   a segment that the server refused for good
 
@@ -164,7 +164,7 @@ class DiskSpool:
         """Take over the segments of dead processes; how many there were."""
         found = 0
         for home in sorted(self._home.parent.glob("*/")):
-            if home != self._home and not home.name.startswith("."):
+            if home != self._home:
                 with suppress(OSError):  # it lives, or another process is adopting it
                     found += self._adopt_from(home)
         return found
@@ -174,7 +174,7 @@ class DiskSpool:
         self.seal()
         self._lock.close()
         if not self._sealed:
-            _remove(self._home)
+            _remove(self._home)  # unless another process has adopted it meanwhile
 
     def abandon(self) -> None:
         """In a child that was forked: let go of what is the parent's, without touching it."""
@@ -210,7 +210,7 @@ class DiskSpool:
 
     def _adopt_from(self, home: Path) -> int:
         found = 0
-        with (home / "lock").open("rb+", buffering=0) as lock, self._mutex:
+        with _lock_of(home).open("ab", buffering=0) as lock, self._mutex:
             _hold(lock)
             for segment in sorted(home.glob("*.jsonl")):
                 path, size = self._next_path(), segment.stat().st_size
@@ -218,7 +218,7 @@ class DiskSpool:
                 self._sealed.append((path, size))
                 self._waiting += size
                 found += 1
-            _remove(home)
+        _remove(home)
         return found
 
 
@@ -257,17 +257,22 @@ def _whole_lines(text: bytes) -> tuple[bytes, ...]:
 
 
 def _settle(directory: Path, process: str) -> tuple[Path, BinaryIO]:
-    """The home of a process, which appears under its name only when its lock is held."""
+    """The home of a process, which appears only when its lock is held."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    unready = directory / f".{process}"
-    unready.mkdir(mode=0o700)
-    lock = (unready / "lock").open("wb", buffering=0)
+    home = directory / process
+    lock = _lock_of(home).open("ab", buffering=0)
     try:
         _hold(lock)
-        return unready.rename(directory / process), lock
+        home.mkdir(mode=0o700)
     except BaseException:
         lock.close()
         raise
+    return home, lock
+
+
+def _lock_of(home: Path) -> Path:
+    """Beside the home and not in it, as some systems neither move nor remove what is open."""
+    return home.with_name(f"{home.name}.lock")
 
 
 def _hold(file: BinaryIO) -> None:
@@ -287,6 +292,6 @@ def _hold(file: BinaryIO) -> None:
 
 
 def _remove(home: Path) -> None:
-    with suppress(OSError):  # segments that were set aside stay
-        (home / "lock").unlink()
+    with suppress(OSError):  # segments that were set aside stay, and so does their home
         home.rmdir()
+        _lock_of(home).unlink()
