@@ -6,7 +6,13 @@ from pathlib import Path
 
 from upshot.errors import InputError
 from upshot.events.log import EventLog
+from upshot.services.addresses import read_allowed
+from upshot.services.alerts import Alerts
+from upshot.services.channels import read_channels
 from upshot.services.flags import Flags
+from upshot.services.monitoring import Monitor
+from upshot.services.rollout_tally import Signals
+from upshot.settings import Settings
 from upshot.store.control import ControlStore
 from upshot.store.engine import sqlite_url
 from upshot.store.flag_files import FlagDirectory
@@ -47,8 +53,31 @@ def open_store(data: Path, url: str | None = None, *, made: bool = False) -> Con
     """
     path = data / "upshot.db"
     if url is None and not made and not path.exists():
-        raise InputError(f"there is no store in {data}: name another by --data; `upshot key create` makes one")
-    return ControlStore.open(url or sqlite_url(path), lambda: datetime.now(UTC))
+        raise InputError(
+            f"there is no store in {data}: name another by --data; `upshot key create` makes one"
+        )
+    return ControlStore.open(url or sqlite_url(path), _now)
+
+
+def open_alerts(store: ControlStore, settings: Settings) -> Alerts:
+    """The alerts of a server, told where its settings say.
+
+    Raises:
+        InputError: an address that they should go to cannot be one.
+    """
+    channels = read_channels(settings.alerts, settings.alert_secret, read_allowed(settings.alerts_allow))
+    return Alerts(store, channels, _now)
+
+
+def open_monitor(flags: Path, data: Path, alerts: Alerts, settings: Settings) -> Monitor:
+    """The watch over the rollouts of a directory of flags, by the events of a data directory."""
+    given = {name: getattr(settings, name) for name in ("error_event", "error_property", "latency_property")}
+    signals = Signals(**{name: value for name, value in given.items() if value is not None})
+    return Monitor(FlagDirectory(flags), data, alerts, _now, signals)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def new_salt() -> str:

@@ -18,6 +18,10 @@ class Settings:
         allowed_origins: web origins whose pages may ask; ``*`` is any.
         flag_set: names these flags in what evaluations report (``flagSetId``, OpenTelemetry's feature_flag.set.id).
         rate_limit: events a second that each write key may send to a process; None: any number.
+        alerts: addresses that alerts go to. alert_secret: what webhooks are signed with; None: not set.
+        alerts_allow: hosts, addresses and networks that alerts may go to although they are not public.
+        error_event, error_property, latency_property: what monitoring takes for an error and for a latency; None: as
+            it does by default.
     """
 
     server_key: str | None = field(default=None, repr=False)
@@ -25,6 +29,12 @@ class Settings:
     allowed_origins: tuple[str, ...] = ("*",)
     flag_set: str = "default"
     rate_limit: float | None = None
+    alerts: tuple[str, ...] = field(default=(), repr=False)
+    alert_secret: str | None = field(default=None, repr=False)
+    alerts_allow: tuple[str, ...] = ()
+    error_event: str | None = None
+    error_property: str | None = None
+    latency_property: str | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -48,6 +58,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         allowed_origins=_origins(environ.get("UPSHOT_ALLOWED_ORIGINS") or "*"),
         flag_set=environ.get("UPSHOT_FLAG_SET") or "default",
         rate_limit=_rate(environ.get("UPSHOT_RATE_LIMIT")),
+        alerts=tuple(environ.get("UPSHOT_ALERTS", "").split()),
+        alert_secret=environ.get("UPSHOT_ALERT_SECRET") or None,
+        alerts_allow=tuple(environ.get("UPSHOT_ALERTS_ALLOW", "").replace(",", " ").split()),
+        error_event=environ.get("UPSHOT_ERROR_EVENT") or None,
+        error_property=environ.get("UPSHOT_ERROR_PROPERTY") or None,
+        latency_property=environ.get("UPSHOT_LATENCY_PROPERTY") or None,
     )
 
 

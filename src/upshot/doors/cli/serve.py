@@ -29,6 +29,13 @@ Environment:
   UPSHOT_ALLOWED_ORIGINS  web origins whose pages may ask, with commas between [*]
   UPSHOT_FLAG_SET         what evaluations report as flagSetId [default]
   UPSHOT_RATE_LIMIT       events a second that each key may send [any number]
+  UPSHOT_ALERTS           where alerts go, with blanks between: https://HOST/PATH is a signed webhook,
+                          slack+https://... Slack's and the like, others Apprise's (mailtos://...)
+  UPSHOT_ALERT_SECRET     what webhooks are signed with (Standard Webhooks)
+  UPSHOT_ALERTS_ALLOW     hosts or networks that are not public and may get alerts all the same
+  UPSHOT_ERROR_EVENT      the event that monitoring takes for an error [Error]
+  UPSHOT_ERROR_PROPERTY   the property that makes any event one where it is true [error]
+  UPSHOT_LATENCY_PROPERTY the property with the milliseconds that something took [latency_ms]
 """
 
 _AT_HOME = ("127.0.0.1", "::1", "localhost")
@@ -45,9 +52,9 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
 @click.option(
     "--compact-every",
     type=click.FloatRange(0),
-    default=60.0,
+    default=5.0,
     metavar="SECONDS",
-    help="Bring events from the log into files so often; 0: never, another server does [60].",
+    help="Look so often for sealed logs to bring into files; 0: never, another server does [5].",
 )
 @STORE
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
@@ -65,10 +72,12 @@ def command(
     Keys that `upshot key create` gives out open it a second later, beside those of the environment. Without keys in
     the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import open_flags, open_log, open_store
+    from upshot.bootstrap import open_alerts, open_flags, open_log, open_monitor, open_store
     from upshot.doors.web.app import create_app
+    from upshot.doors.web.beside import Beside
     from upshot.doors.web.server import listen, run
     from upshot.services.key_ring import KeyRing
+    from upshot.services.monitoring import EVERY
     from upshot.settings import read_settings
 
     given = read_settings(os.environ)
@@ -90,9 +99,12 @@ def command(
         closing(open_store(Path(data), url, made=True)) as store,
         _compacting(Path(data), compact_every),
     ):
-        app = create_app(flags, log, settings, ring=KeyRing(store))
-        click.echo(json.dumps(about) if as_json else _told(about))
-        run(app, listening)
+        alerts = open_alerts(store, settings)
+        with closing(open_monitor(Path(directory), Path(data), alerts, settings)) as monitor:
+            beside = (Beside(monitor.look, EVERY), Beside(alerts.deliver, 1.0))
+            app = create_app(flags, log, settings, ring=KeyRing(store), beside=beside)
+            click.echo(json.dumps(about) if as_json else _told(about))
+            run(app, listening)
 
 
 def _compacting(data: Path, every: float) -> AbstractContextManager[None]:
