@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.durability import corruption, full_disk, kills, power_cut, steps, syncs
+from benchmarks.durability import corruption, full_disk, kills, power_cut, restart, steps, syncs
 
 Proof = Callable[[int, int], Any]
 
@@ -17,6 +17,7 @@ PROOFS: dict[str, tuple[Proof, int]] = {
     "syncs": (syncs.run, 1_000),
     "full_disk": (full_disk.run, 10),
     "power_cut": (power_cut.run, 20),
+    "restart": (restart.run, 16),
 }
 IMPOSSIBLE: dict[str, Callable[[], str | None]] = {
     "syncs": syncs.possible,

@@ -5,7 +5,7 @@ import threading
 import duckdb
 import pytest
 
-from upshot.errors import InputError
+from upshot.errors import InputError, UnavailableError
 from upshot.events import reader
 from upshot.events.compaction import compact
 from upshot.events.frame import Frame, Source
@@ -97,6 +97,16 @@ def test_a_directory_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(InputError, match=r"there is no directory .*/missing: name the one"):
         connect(tmp_path / "missing")
     assert not (tmp_path / "missing").exists()
+
+
+def test_what_is_too_far_behind_is_not_read_into_memory(kept, message, monkeypatch):
+    for number in range(3):
+        kept.accept(message(number))
+    monkeypatch.setattr(reader, "LONGEST_TAIL", 200)
+    with pytest.raises(UnavailableError, match="are not compacted yet: try again when"):
+        connect(kept.path)
+    compact(kept.path)
+    assert ids(kept.path) == ["0", "1", "2"]
 
 
 def test_exposures_are_columns(kept, message):

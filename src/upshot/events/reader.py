@@ -11,12 +11,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from upshot.errors import UnavailableError
 from upshot.events.intake import Intake, read_bytes, read_segments
 from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import EventFile, Manifest, RejectedFile, open_manifest
 from upshot.events.message import EXPOSURE, Rejection
 from upshot.events.segment import open_segments, sealed_segments
 from upshot.events.table import SCHEMA, to_table
+
+LONGEST_TAIL = 256 << 20
+"""Bytes that are read besides the files: about 600,000 events, which take some seconds and as many MB of memory."""
 
 _EXPOSURES = f"""
 CREATE VIEW exposures AS
@@ -64,11 +68,10 @@ def snapshot(directory: Path) -> Snapshot:
     """What is kept now.
 
     Raises:
-        InputError: there is no such directory.
+        InputError: there is no such directory. UnavailableError: compaction is too far behind.
     """
     place = existing(directory)
-    paths = [*sealed_segments(place.log), *open_segments(place.log)]
-    contents = {path.stem: data for path in paths if (data := read_bytes(path)) is not None}
+    contents = _contents(place)
     with open_manifest(place.manifest) as manifest, manifest.snapshot():
         compacted = {Path(name).stem for name in manifest.segments()}
         keys = [place.events / file.name for file in manifest.key_files()]
@@ -103,7 +106,7 @@ def connect(
         locked: whether queries are kept from its settings; Ibis has to set the time zone. Files stay closed either way.
 
     Raises:
-        InputError: there is no such directory.
+        InputError: there is no such directory. UnavailableError: compaction is too far behind.
     """
     found = snapshot(directory)
     connection = duckdb.connect(
@@ -124,6 +127,24 @@ def connect(
     ):
         connection.execute(f"SET {setting}")
     return connection
+
+
+def _contents(place: DataDirectory) -> dict[str, bytes]:
+    """What segments hold, by their names without suffix."""
+    contents: dict[str, bytes] = {}
+    waiting = 0
+    for path in [*sealed_segments(place.log), *open_segments(place.log)]:
+        data = read_bytes(path)
+        if data is not None:
+            contents[path.stem] = data
+            waiting += len(data)
+        if waiting > LONGEST_TAIL:
+            raise UnavailableError(
+                f"more than {LONGEST_TAIL >> 20} MB of events in {place.log} are not compacted yet: try again when the "
+                "server has caught up, or run `upshot events compact`",
+                retry_after=10,
+            )
+    return contents
 
 
 def _tail(manifest: Manifest, intake: Intake) -> pa.Table:
