@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import ibis
 import ibis.expr.types as ir
 
 from upshot.analysis.event_question import EventQuestion
@@ -24,13 +25,15 @@ def event_evidence(exposures: ir.Table, events: ir.Table, question: EventQuestio
     Raises:
         DataError: as of `unit_table` and `read_evidence`; nobody was exposed.
     """
-    units = unit_table(exposures, events, question).cache()
-    if not units.limit(1).count().to_pyarrow().as_py():
-        of = f" to {question.experiment}" if question.experiment else ""
-        raise DataError(
-            f"nobody was exposed{of} before {question.as_of.isoformat()}: there is nothing to analyse yet"
-        )
-    evidence = read_evidence(units, as_question(question))
+    table = unit_table(exposures, events, question)
+    with table.cache() as units:
+        if not units.limit(1).count().to_pyarrow().as_py():
+            of = f" to {question.experiment}" if question.experiment else ""
+            raise DataError(
+                f"nobody was exposed{of} before {question.as_of.isoformat()}: there is nothing to analyse yet"
+            )
+        evidence = read_evidence(units, as_question(question))
+        sql = f"CREATE TABLE units AS\n{ibis.to_sql(table)};\n\n{evidence.sql.replace(units.get_name(), 'units')}"
     total = _ripened(evidence.total)
     segments = {
         name: {value: _ripened(part) for value, part in values.items()}
@@ -38,7 +41,7 @@ def event_evidence(exposures: ir.Table, events: ir.Table, question: EventQuestio
     }
     days = {day: _ripened(part) for day, part in evidence.days.items()}
     understood = tuple(_understood(question, evidence, total))
-    return replace(evidence, total=total, segments=segments, days=days, understood=understood)
+    return replace(evidence, total=total, segments=segments, days=days, understood=understood, sql=sql)
 
 
 def as_question(question: EventQuestion) -> Question:

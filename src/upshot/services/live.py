@@ -1,0 +1,277 @@
+"""Live looks: from exposures and events to a verdict, and every look kept so that it can be given again.
+
+A look is an analysis that costs a share of alpha, so it is carried by the looks after it and cannot be taken back.
+Where nothing is new since the last one, that one is shown and no other taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from upshot.analysis.analyze import analyze
+from upshot.analysis.contract import analysis_to_dict
+from upshot.analysis.evidence import Evidence
+from upshot.analysis.result import Look
+from upshot.decide.policy import decide
+from upshot.decide.replay import differences
+from upshot.errors import ConflictError, NotFoundError
+from upshot.formats.canonical import content_hash
+from upshot.model.decision import Situation
+from upshot.model.event_metric import EventMetric
+from upshot.model.plan import Plan
+from upshot.report.findings import Findings
+from upshot.services.live_evidence import live_evidence, met
+from upshot.services.live_plan import check_as_before, check_plan, plan_in_force
+from upshot.services.looks import is_same
+from upshot.services.sealing import is_sealed, sealed
+from upshot.store import experiments, looks
+from upshot.store.audit import Change
+from upshot.store.control import ControlStore
+from upshot.store.experiments import Experiment
+from upshot.store.looks import StoredLook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of running data.
+
+    Attributes:
+        data: the data directory. experiment: its id, as exposures have it.
+        as_of: until when events are seen, with its offset from UTC.
+        definitions: the metrics over events that plans may name.
+        plan: as written; None: the one that the experiment is kept with.
+        phase: None: the newest that units met.
+        segments: attributes of exposures to split by. situation: what people know beside the numbers.
+        histograms: whether distributions are wanted for a report.
+    """
+
+    data: Path
+    experiment: str
+    as_of: datetime
+    definitions: Mapping[str, EventMetric]
+    plan: Plan | None = None
+    phase: int | None = None
+    segments: tuple[str, ...] = ()
+    situation: Situation = field(default_factory=Situation)
+    histograms: bool = False
+
+    @property
+    def day(self) -> date:
+        """The last day that is seen, in UTC."""
+        return (self.as_of - timedelta(microseconds=1)).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A look.
+
+    Attributes:
+        experiment, phase, number: which it is.
+        findings: what it says; sealed where effects are not to be seen yet.
+        is_new: False: nothing is new since this look, and no other was taken.
+        is_sealed: whether effects are left out.
+        differs: of a look that was given again: what it says otherwise than it did; empty where it is the same.
+    """
+
+    experiment: str
+    phase: int
+    number: int
+    findings: Findings
+    is_new: bool
+    is_sealed: bool
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """What is kept of a phase: the experiment, what later looks need of each look, and the last one whole."""
+
+    known: Experiment | None
+    phase: int
+    history: tuple[Look, ...]
+    last: StoredLook | None
+
+
+def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
+    """Look at a running experiment, and keep the look.
+
+    The first look takes the experiment up with its plan, which binds from then on.
+
+    Args:
+        actor: who looks, for the audit chain.
+
+    Raises:
+        InputError: the data, the plan or a metric cannot be used; nothing was kept.
+        ConflictError: the plan or a metric is another one than data were seen under, the look would go back in time,
+            or somebody else looked meanwhile.
+    """
+    with met(asked.data, asked.experiment, asked.as_of) as found:
+        phase = asked.phase or found.newest
+        past = _past(store, asked.experiment, phase)
+        plan = plan_in_force(asked.experiment, past.known, asked.plan, seen=past.last is not None)
+        check_plan(plan, asked.definitions)
+        if past.last is not None:
+            _check_goes_on(past.last, plan, asked)
+            if _is_settled(past.last):
+                return _taken(store, asked, actor, plan, past, past.last.evidence)
+        evidence = live_evidence(
+            found, plan, asked.definitions, phase, segments=asked.segments, histograms=asked.histograms
+        )
+    return _taken(store, asked, actor, plan, past, evidence)
+
+
+def given_again(store: ControlStore, experiment: str, number: int, phase: int | None = None) -> Taken:
+    """A look that was kept, made again of what was kept: evidence, plan, the looks before, what people knew.
+
+    Raises:
+        NotFoundError: there is no such look.
+    """
+    with store.reading() as connection:
+        phase = phase or experiments.find(connection, experiment).phase
+        kept = looks.find(connection, experiment, phase, number)
+        before = looks.history(connection, experiment, phase)[: number - 1]
+        plan = experiments.plan_of(connection, kept.plan_hash)
+    findings = _findings(plan, kept.evidence, before, kept.look.day, kept.situation)
+    differs = differences(kept.verdict, findings.verdict)
+    if content_hash(analysis_to_dict(findings.analysis)) != content_hash(kept.analysis):
+        differs += ("the numbers are not those that were kept",)
+    return _told(experiment, phase, findings, kept.situation, is_new=False, differs=differs)
+
+
+def _past(store: ControlStore, experiment: str, phase: int) -> _Past:
+    with store.reading() as connection:
+        known = _known(connection, experiment)
+        if known is not None and phase < known.phase:
+            raise ConflictError(
+                f"phase {phase} of {experiment} is over, phase {known.phase} runs: its looks can be given again with "
+                "--replay, and no other is taken"
+            )
+        history = looks.history(connection, experiment, phase)
+        last = looks.find(connection, experiment, phase, len(history)) if history else None
+    return _Past(known=known, phase=phase, history=history, last=last)
+
+
+def _known(connection: Connection, experiment: str) -> Experiment | None:
+    try:
+        return experiments.find(connection, experiment)
+    except NotFoundError:
+        return None
+
+
+def _check_goes_on(last: StoredLook, plan: Plan, asked: Asked) -> None:
+    check_as_before(last, plan, asked.definitions)
+    if last.look.day is not None and asked.day < last.look.day:
+        raise ConflictError(
+            f"look {last.number} saw all until {last.look.day}, and this one would end on {asked.day}: looks go on in "
+            "time, give a later --as-of"
+        )
+
+
+def _is_settled(last: StoredLook) -> bool:
+    """A plan that is judged once was judged; data that could not be believed are looked at again when mended."""
+    return (
+        last.verdict.verdict != "INVESTIGATE"
+        and last.analysis["monitoring"] == "fixed"
+        and not _was_sealed(last)
+    )
+
+
+def _was_sealed(last: StoredLook) -> bool:
+    return last.analysis["monitoring"] == "fixed" and not last.analysis["progress"]["decision_point"]
+
+
+def _taken(
+    store: ControlStore, asked: Asked, actor: str, plan: Plan, past: _Past, evidence: Evidence
+) -> Taken:
+    """The last look where nothing is new since, else the next one, kept."""
+    last = past.last
+    day = asked.day
+    if last is not None:
+        day = last.look.day if last.look.day and evidence is last.evidence else asked.day
+        again = _findings(plan, evidence, past.history[:-1], day, last.situation)
+        if _is_nothing_new(last, again, asked.situation):
+            return _told(asked.experiment, past.phase, again, last.situation, is_new=False)
+    situation = _situation(last, asked.situation)
+    findings = _findings(plan, evidence, past.history, day, situation)
+    with store.changing(actor, f"a look as of {asked.as_of.isoformat()}") as change:
+        _register(change, past, plan)
+        looks.keep(
+            change,
+            asked.experiment,
+            evidence=evidence,
+            analysis=findings.analysis,
+            verdict=findings.verdict,
+            situation=situation,
+        )
+    return _told(asked.experiment, past.phase, findings, situation, is_new=True)
+
+
+def _findings(
+    plan: Plan, evidence: Evidence, before: Sequence[Look], day: date | None, situation: Situation
+) -> Findings:
+    analysis = analyze(plan, evidence, before, day)
+    return Findings(
+        plan=replace(plan, metrics=evidence.metrics, unit=evidence.unit),
+        evidence=evidence,
+        analysis=analysis,
+        verdict=decide(plan, analysis, situation),
+        looks=tuple(before),
+    )
+
+
+def _told(
+    experiment: str,
+    phase: int,
+    findings: Findings,
+    situation: Situation,
+    *,
+    is_new: bool,
+    differs: tuple[str, ...] = (),
+) -> Taken:
+    """What may be shown of a look."""
+    hidden = is_sealed(findings.plan, findings.analysis)
+    return Taken(
+        experiment=experiment,
+        phase=phase,
+        number=findings.analysis.look.number,
+        findings=sealed(findings, situation) if hidden else findings,
+        is_new=is_new,
+        is_sealed=hidden,
+        differs=differs,
+    )
+
+
+def _is_nothing_new(last: StoredLook, again: Findings, given: Situation) -> bool:
+    """Whether data, day, plan and what people know are those of the last look."""
+    known = last.situation
+    told = set(given.notes) <= set(known.notes) and given.acknowledged.items() <= known.acknowledged.items()
+    same = is_same(again.analysis.look, last.look) and again.analysis.look.day == last.look.day
+    return told and same and again.verdict == last.verdict
+
+
+def _situation(last: StoredLook | None, given: Situation) -> Situation:
+    """What people know: all of before and what is given now, and since when effects were seen."""
+    if last is None:
+        return given
+    before = last.situation
+    seen = before.effects_seen or (None if _was_sealed(last) else last.look.day)
+    return Situation(
+        notes=tuple(dict.fromkeys((*before.notes, *given.notes))),
+        acknowledged={**before.acknowledged, **given.acknowledged},
+        effects_seen=seen,
+    )
+
+
+def _register(change: Change, past: _Past, plan: Plan) -> None:
+    """Take an experiment up, or bring it to the plan and the phase that are looked at."""
+    if past.known is None:
+        known = experiments.create(change, plan)
+    else:
+        known = experiments.save_plan(change, plan.id, plan, past.known.version)
+    if known.state in ("planned", "implemented"):
+        known = experiments.move(change, known.id, "running")
+    while known.phase < past.phase:
+        known = experiments.begin_phase(change, known.id)

@@ -1,0 +1,113 @@
+"""Evidence of a running experiment: its exposures and events, seconds after they were answered."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import ibis
+
+from upshot.analysis.event_evidence import event_evidence
+from upshot.analysis.event_question import EventQuestion
+from upshot.analysis.evidence import Evidence
+from upshot.analysis.identity import Persons, persons_in
+from upshot.errors import DataError
+from upshot.events.reader import connect
+from upshot.model.event_metric import EventMetric
+from upshot.model.flag import TARGETING_KEY
+from upshot.model.plan import Plan
+
+_PHASES = """
+SELECT COALESCE(phase, 1) AS phase, list(DISTINCT unit_kind) FILTER (unit_kind IS NOT NULL)
+FROM exposures WHERE experiment_id = ? AND time < ? GROUP BY 1 ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What units of an experiment have met until a moment.
+
+    Attributes:
+        database: with the views of events. experiment, as_of: whose, until when.
+        phases: each phase -> the kinds of units that were exposed in it, as exposures name them.
+    """
+
+    database: duckdb.DuckDBPyConnection
+    experiment: str
+    as_of: datetime
+    phases: Mapping[int, tuple[str, ...]]
+
+    @property
+    def newest(self) -> int:
+        """The phase that runs; 1 where nobody was exposed."""
+        return max(self.phases, default=1)
+
+
+@contextmanager
+def met(directory: Path, experiment: str, as_of: datetime) -> Iterator[Met]:
+    """What is in a data directory now, of one experiment until a moment.
+
+    Raises:
+        InputError: there is no such directory.
+    """
+    with connect(directory, locked=False) as database:
+        naive = as_of.astimezone(UTC).replace(tzinfo=None)
+        rows = database.execute(_PHASES, [experiment, naive]).fetchall()
+        phases = {phase: tuple(sorted(kinds or ())) for phase, kinds in rows}
+        yield Met(database=database, experiment=experiment, as_of=as_of, phases=phases)
+
+
+def live_evidence(
+    found: Met,
+    plan: Plan,
+    definitions: Mapping[str, EventMetric],
+    phase: int,
+    *,
+    segments: tuple[str, ...] = (),
+    histograms: bool = False,
+) -> Evidence:
+    """The evidence of a phase; an exposure without one is of phase 1.
+
+    Ids that events link (an anonymous id beside a user's) are one person, so that what a visitor does after logging
+    in is theirs.
+
+    Raises:
+        DataError: nobody was exposed, or units are of several kinds.
+    """
+    backend = ibis.duckdb.from_connection(found.database)
+    exposures, events = backend.table("exposures"), backend.table("events")
+    unit = _unit(found, phase)
+    persons = persons_in(events) if unit == TARGETING_KEY else None
+    question = EventQuestion(
+        definitions=definitions,
+        metrics=plan.metrics,
+        as_of=found.as_of,
+        control=plan.control,
+        split=plan.split,
+        experiment=found.experiment,
+        phase=phase,
+        unit=unit,
+        segments=segments,
+        histograms=histograms,
+        persons=persons if persons is not None and persons.links else None,
+    )
+    exposures = exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
+    evidence = event_evidence(exposures, events, question)
+    return replace(evidence, understood=(*evidence.understood, *_who(question.persons)))
+
+
+def _unit(found: Met, phase: int) -> str:
+    kinds = found.phases.get(phase, ())
+    if len(kinds) > 1:
+        raise DataError(
+            f"exposures of {found.experiment} are of several kinds of units, {', '.join(kinds)}: "
+            "begin a phase with one, and ask for it"
+        )
+    return kinds[0] if kinds else TARGETING_KEY
+
+
+def _who(persons: Persons | None) -> Iterator[str]:
+    if persons is not None:
+        yield f"{persons.links:,} pairs of a user and an anonymous id that came together count as one person each"
