@@ -59,6 +59,29 @@ def test_files_of_a_partition_are_joined_when_they_are_many(kept, message, monke
     assert kept.ids() == [str(number) for number in range(5)]
 
 
+def test_large_files_are_left_alone(kept, message, monkeypatch):
+    """Or else every new event would have its whole partition rewritten."""
+    monkeypatch.setattr(merge_module, "FILES_OF_PARTITION", 2)
+    monkeypatch.setattr(merge_module, "ROWS_AT_ONCE", 20)
+    kept.accept(*(message(f"first-{number}", user="u1") for number in range(12)))
+    compact(kept.path)
+    merge(kept.path, after=0)
+    (large,) = kept.files()
+    for number in range(4):
+        kept.accept(message(number, user="u1"))
+        compact(kept.path)
+        merge(kept.path, after=0)
+    merge(kept.path, after=0)
+    assert large.name in {file.name for file in kept.files()}
+    assert len(kept.files()) <= 3
+    assert len(kept.ids()) == 16
+
+
+def test_many_rows_do_not_wait(filled, monkeypatch):
+    monkeypatch.setattr(merge_module, "ROWS_AT_ONCE", 300)
+    assert merge(filled.path).read == 6
+
+
 def test_large_lots_are_split(filled, monkeypatch):
     monkeypatch.setattr(merge_module, "ROWS_AT_ONCE", 130)
     before = rows(filled)

@@ -22,7 +22,9 @@ from upshot.events.table import DAY, ORDER
 
 BUCKETS = 16
 HOUR = 3_600_000_000
-ROWS_AT_ONCE = 2_000_000
+ROWS_AT_ONCE = 1_000_000
+"""About 1 GB of memory; a file of half as many is large enough to be left alone."""
+
 FILES_OF_PARTITION = 8
 KEY_FILES = 8
 MOST_KEYS = 1 << 26
@@ -63,22 +65,24 @@ def merge(directory: Path, *, after: int = HOUR) -> Merged:
 
 
 def _due(files: Sequence[EventFile], before: int) -> Iterator[list[EventFile]]:
-    """Files to rewrite together: those as compacted if the oldest has waited, and partitions of many files."""
+    """Files to rewrite together: those as compacted, if they waited or are many rows, and partitions of many files."""
     loose = [file for file in files if file.day is None]
-    if loose and loose[0].made_at <= before:
-        yield from _chunks(loose)
-    placed = sorted((file for file in files if file.day is not None), key=_partition)
-    for _, found in groupby(placed, key=_partition):
+    if loose and (loose[0].made_at <= before or sum(file.rows for file in loose) >= ROWS_AT_ONCE):
+        yield from _lots(loose)
+    small = sorted(
+        (file for file in files if file.day is not None and file.rows < ROWS_AT_ONCE // 2), key=_partition
+    )
+    for _, found in groupby(small, key=_partition):
         group = list(found)
         if len(group) > FILES_OF_PARTITION:
-            yield group
+            yield from (lot for lot in _lots(group) if len(lot) > 1)
 
 
 def _partition(file: EventFile) -> tuple[int, int]:
     return file.day or 0, file.bucket or 0
 
 
-def _chunks(files: Iterable[EventFile]) -> Iterator[list[EventFile]]:
+def _lots(files: Iterable[EventFile]) -> Iterator[list[EventFile]]:
     """Files in lots that fit into memory."""
     lot: list[EventFile] = []
     for file in files:
