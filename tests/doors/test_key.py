@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from types import SimpleNamespace
@@ -144,3 +146,25 @@ def test_the_store_may_be_a_postgresql_named_by_the_environment(upshot, postgres
     made = create(upshot)
     assert json.loads(upshot("key", "list", "--json").out)["keys"][0]["id"] == made["id"]
     assert upshot("audit", "verify").code == 0
+
+
+def test_help_and_what_needs_no_store_import_no_database():
+    code = (
+        "import sys; from upshot.doors.cli.main import cli; "
+        "cli.main(['key', 'create', '--help'], standalone_mode=False); "
+        "print([name for name in ('sqlalchemy', 'alembic', 'psycopg') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_store_that_is_up_to_date_is_opened_without_alembic(upshot, tmp_path):
+    create(upshot)
+    code = (
+        "import sys; from pathlib import Path; from upshot.bootstrap import open_store; "
+        "open_store(Path('upshot-data')).close(); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == "False\n"

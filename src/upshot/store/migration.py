@@ -1,5 +1,6 @@
 """Bringing a database to the tables that this Upshot knows: all of it in one transaction, or nothing."""
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -11,6 +12,9 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 HEAD = "0004"
 """The newest revision; kept here so that a store that has it needs no Alembic at the start."""
+
+
+_log = logging.getLogger("upshot.store")
 
 
 def migrate(engine: Engine, revision: str = HEAD) -> None:
@@ -26,6 +30,7 @@ def migrate(engine: Engine, revision: str = HEAD) -> None:
         _known(found, engine)
         with writing(engine) as connection:
             _upgrade(connection, revision)
+        _log.info("the store %s has revision %s now", shown(engine.url), revision)
 
 
 def current(connection: Connection) -> str | None:
@@ -37,6 +42,7 @@ def current(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its own plugins
     from alembic import command
     from alembic.config import Config
 
