@@ -1,4 +1,4 @@
-"""kill -9 under load: the process that accepts and the process that compacts, over and over.
+"""kill -9 under load: two processes that accept and one that compacts, over and over.
 
 The client does what clients do: it sends again what was not answered before the kill, and much of what was, since an
 answer may be lost, too. In the end every answered batch must be there, each once, as if nothing had happened.
@@ -47,21 +47,31 @@ def run(times: int, seed: int) -> Kills:
             told = _cycle(directory, again, 1_000_000 * (number + 1), rng)
             resent += len(told) - len(set(told) - answered)
             answered.update(told)
-            again = [*range(max(told) + 1, max(told) + 9), *rng.sample(sorted(answered), len(told) // 10)]
+            again = [*_unanswered(told), *rng.sample(sorted(answered), len(told) // 10)]
         return result(lambda: _counted(directory, answered, times, resent))
 
 
+def _unanswered(told: list[int]) -> list[int]:
+    """The batches that were on their way when the processes were killed, and may have been accepted."""
+    lives = (max((number for number in told if number % 1_000_000 < 500_000), default=0), max(told))
+    return [number for last in lives for number in range(last + 1, last + 9)]
+
+
 def _cycle(directory: Path, again: list[int], first: int, rng: random.Random) -> list[int]:
-    """One life of both processes; the batches that were answered in it, some twice."""
-    sender, answers = start(lambda tell: send(directory, endless(again, first), tell))
+    """One life of all processes; the batches that were answered in it, some twice."""
+    senders = [
+        start(lambda tell: send(directory, endless(again, first), tell)),
+        start(lambda tell: send(directory, endless((), first + 500_000), tell)),
+    ]
     compactor, nothing = start(lambda _: _tidy_on(directory))
-    early = os.read(answers, 1 << 16)  # blocks until the first answer
+    early = [os.read(answers, 1 << 16) for _, answers in senders]  # blocks until the first answer of each
     time.sleep(rng.uniform(0.02, 0.15))
-    for child in rng.sample([sender, compactor], 2):
+    processes = [compactor, *(sender for sender, _ in senders)]
+    for child in rng.sample(processes, len(processes)):
         kill(child)
     os.close(nothing)
-    *whole, _ = (early + read_all(answers)).split(b"\n")
-    return [int(line) for line in whole]
+    told = [begun + read_all(answers) for begun, (_, answers) in zip(early, senders, strict=True)]
+    return [int(line) for text in told for line in text.split(b"\n")[:-1]]
 
 
 def _tidy_on(directory: Path) -> None:
@@ -81,7 +91,7 @@ def _counted(directory: Path, answered: set[int], times: int, resent: int) -> Ki
     ids = [row[0] for row in found]
     present = {int(id_.partition("-")[0]) for id_ in ids}
     return Kills(
-        kills=2 * times,
+        kills=3 * times,
         answered=len(answered) * SIZE,
         resent=resent * SIZE,
         lost=len({row[0] for row in expected(answered)} - set(ids)),
