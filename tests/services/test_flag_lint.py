@@ -34,14 +34,27 @@ def test_mistakes_are_raised(tmp_path):
         linted(tmp_path, "flags: {it: 5}")
 
 
-def test_monitoring_is_written_down_and_not_live(tmp_path):
-    (remark,) = linted(
-        tmp_path, "flags: {it: {monitoring: {errorThreshold: 0.01, latencyThreshold: 200, autoKill: true}}}"
-    ).remarks
-    assert remark.sentence == (
-        "monitoring is written down (errors above 1% of units or p95 latency above 200 ms turn it off);"
-        " it becomes live with the event log"
+LIMITS = "monitoring: {errorThreshold: 0.01, latencyThreshold: 200, autoKill: true}"
+
+
+def test_monitoring_is_said_in_words(tmp_path):
+    found = linted(tmp_path, f"flags: {{it: {{percentage: 10, {LIMITS}}}}}")
+    assert found.remarks == ()
+    assert found.words["it"][-1] == (
+        "its rollout is watched: errors above 1% of units or p95 latency above 200 ms turn it off where they are more"
+        " than with off"
     )
+    alone = linted(tmp_path, f"flags: {{it: {{percentage: 10, when: {{attr: beta, op: exists}}, {LIMITS}}}}}")
+    assert alone.words["it"][-1].endswith("p95 latency above 200 ms turn it off")
+    told = linted(tmp_path, "flags: {it: {percentage: 10, monitoring: {errorThreshold: 0.01}}}")
+    assert "errors above 1% of units are told as an alert, and leave it on" in told.words["it"][-1]
+
+
+@pytest.mark.parametrize("text", ["monitoring: {}", f"rules: [{{id: a, variant: off}}], {LIMITS}"])
+def test_monitoring_that_watches_nothing_is_told(tmp_path, text):
+    (remark,) = linted(tmp_path, f"flags: {{it: {{{text}}}}}").remarks
+    assert remark.kind == "monitoring"
+    assert remark.sentence.startswith("its monitoring watches nothing: ")
 
 
 def test_a_flag_past_its_day_is_told_with_its_owner(tmp_path):

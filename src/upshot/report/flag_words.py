@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from upshot.model.flag import TARGETING_KEY, Condition, Flag, Monitoring, Rollout, Rule, Trial
+from upshot.analysis.rollout import subject_of
+from upshot.model.flag import TARGETING_KEY, Condition, Flag, Rollout, Rule, Trial
 
 _OPERATORS = {
     "eq": "is",
@@ -110,6 +111,9 @@ def _lines(flag: Flag) -> Iterator[str]:
     for rule in flag.rules:
         yield f"{rule.id}: {rule_words(rule)}"
     yield f"{'everybody else gets' if flag.rules else 'everybody gets'} {default}"
+    watched = monitoring_words(flag)
+    if watched:
+        yield watched
 
 
 def rule_words(rule: Rule) -> str:
@@ -169,17 +173,27 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def monitoring_words(monitoring: Monitoring) -> str:
-    """The limits of a rollout, and that nothing watches them yet.
+def monitoring_words(flag: Flag) -> str | None:
+    """What the watch over a flag's rollout looks for, compares it with, and does; None where nothing is watched.
 
-    >>> monitoring_words(Monitoring(error_threshold=0.01))
-    'monitoring is written down (errors above 1% of units); it becomes live with the event log'
+    >>> from upshot.model.flag import Monitoring
+    >>> on = Rule(id="some", rollout=Rollout(variant="on", percentage=10))
+    >>> limits = Monitoring(error_threshold=0.01, auto_kill=True)
+    >>> nav = Flag(key="nav", type="boolean", variants={}, default="off", rules=(on,), monitoring=limits)
+    >>> monitoring_words(nav)
+    'its rollout is watched: errors above 1% of units turn it off where they are more than with off'
     """
-    limits = []
-    if monitoring.error_threshold is not None:
-        limits.append(f"errors above {percentage(100 * monitoring.error_threshold)} of units")
-    if monitoring.latency_threshold is not None:
-        limits.append(f"p95 latency above {monitoring.latency_threshold:g} ms")
-    said = " or ".join(limits) or "no limits"
-    turned = " turn it off" if monitoring.auto_kill else ""
-    return f"monitoring is written down ({said}{turned}); it becomes live with the event log"
+    limits, subject = flag.monitoring, subject_of(flag)
+    if limits is None or subject is None:
+        return None
+    parts = []
+    if limits.error_threshold is not None:
+        parts.append(f"errors above {percentage(100 * limits.error_threshold)} of units")
+    if limits.latency_threshold is not None:
+        parts.append(f"p95 latency above {limits.latency_threshold:g} ms")
+    done = "turn it off" if limits.auto_kill else "are told as an alert, and leave it on"
+    if subject.control is None:
+        return f"its rollout is watched: {' or '.join(parts)} {done}"
+    return (
+        f"its rollout is watched: {' or '.join(parts)} {done} where they are more than with {subject.control}"
+    )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from upshot.analysis.rollout import subject_of
 from upshot.assignment.payload import NewSalt
 from upshot.model.flag import Flag, FlagSet, Rule
-from upshot.report.flag_words import flag_words, moment, monitoring_words, percentage
+from upshot.report.flag_words import flag_words, moment, percentage
 from upshot.services.flag_switch import killed_words
 from upshot.services.flags import checked
 from upshot.store.flag_store import FlagStore, Stored
@@ -117,8 +118,13 @@ def _of_flag(flag: Flag, now: datetime) -> Iterator[tuple[str, str]]:
                 f"rule {rule.id} is never reached: {hiding.id} before it takes all whom it is met by",
             )
         yield from _shrinking(rule)
-    if flag.monitoring:
-        yield "monitoring", monitoring_words(flag.monitoring)
+    if flag.monitoring and subject_of(flag) is None:
+        mend = (
+            "roll a variant out, or leave monitoring out"
+            if flag.monitoring.has_limit
+            else "give errorThreshold"
+        )
+        yield "monitoring", f"its monitoring watches nothing: {mend}"
 
 
 def _hides(first: Rule, later: Rule, now: datetime) -> bool:
