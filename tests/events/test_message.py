@@ -110,6 +110,23 @@ def test_the_context_of_the_batch_is_that_of_its_events_where_they_say_nothing_e
     assert json.loads(event.context) == {"a": 1, "b": 2}
 
 
+@pytest.mark.parametrize("digits", ["9" * 309, "-" + "9" * 400, "9" * 5000])
+def test_a_number_that_sql_would_take_for_infinite_is_no_event(digits):
+    found = reason({**TRACK, "properties": {"a": [1, {"b": int("9" * 309)}], "c": "9" * 500}})
+    assert found == "a number has 309 digits: the most is about 1.8e308"
+    body = b'{"batch":[{"type":"track","event":"E","userId":"u","properties":{"a":%b}}]}' % digits.encode()
+    assert read_batch(Frame(Source("web"), 0, body))[0] == ()
+
+
+def test_many_digits_that_are_text_or_a_number_of_use_are_taken():
+    body = b'{"batch":[{"type":"track","event":"%b","userId":"u","properties":{"a":1%b.5}}]}' % (
+        b"9" * 400,
+        b"0" * 300,
+    )
+    (event,), _ = read_batch(Frame(Source("web"), 0, body))
+    assert json.loads(event.properties) == {"a": 1e300}
+
+
 @pytest.mark.parametrize(
     ("message", "says"),
     [

@@ -4,9 +4,12 @@ What was accepted is a function of the frame alone, so the verdicts that a clien
 finds again: accepted and rejected events lie in one log, and no second write can be lost.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import isinf
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -121,6 +124,9 @@ _times: msgspec.json.Decoder[datetime | None] = msgspec.json.Decoder(datetime | 
 _write = msgspec.json.Encoder().encode
 
 
+_MANY_DIGITS = re.compile(rb"\d{309}")
+
+
 class _RejectedError(Exception):
     """Why a message is no event."""
 
@@ -208,9 +214,18 @@ def corrected(timestamp: int | None, sent_at: int | None, received_at: int) -> i
 
 def _typed(raw: bytes) -> _Message:
     try:
+        if _MANY_DIGITS.search(raw):
+            json.loads(raw, parse_int=_finite)
         return _read_message(raw)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _RejectedError(_told(error)) from None
+
+
+def _finite(digits: str) -> float:
+    """A whole number that SQL can calculate with: beyond this it would take it for infinite."""
+    if isinf(float(digits)):
+        raise _RejectedError(f"a number has {len(digits):,} digits: the most is about 1.8e308")
+    return float(digits)
 
 
 def _name(kind: str | None, message: _Message) -> str | None:
