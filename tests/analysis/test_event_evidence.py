@@ -230,6 +230,22 @@ def test_a_plan_adds_role_and_limit_and_the_definition_all_else():
         assert metric.better == better
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "mean"}, "its kind is 'mean' here, and its definition over events says proportion"),
+        ({"per": "sessions"}, "its per is 'sessions' here, and its definition over events says none"),
+        ({"covariates": ("before",)}, "its covariates is"),
+    ],
+)
+def test_a_plan_that_says_something_else_than_the_definition_is_refused(fields, said):
+    definition = catalogue()["conversion_rate"]
+    with pytest.raises(DataError, match=f"metric bought: {said}"):
+        bound(Metric(name="bought", column="conversion_rate", **fields), definition)
+    (whole,) = bound(Metric(name="bought", column="conversion_rate"), definition)
+    assert bound(whole, definition) == (whole,)
+
+
 def test_what_cannot_be_asked_is_told(event_tables, event_question):
     question = event_question("metrics: {bought: {kind: count, event: Buy}}")
     with pytest.raises(DataError, match="metric bougt: it is not defined over events; did you mean bought"):

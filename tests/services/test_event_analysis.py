@@ -1,6 +1,7 @@
 """From a plan in YAML and messages in the log to a verdict, by the reader of events."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import ibis
@@ -135,3 +136,12 @@ def test_a_look_in_between_waits_for_units_that_are_not_mature(tables):
 def test_without_links_a_user_is_not_who_was_exposed(tables):
     findings = analyze_events(*tables, request_at(24 * 30, links=False))
     assert {one.moments.mean() for one in findings.evidence.total.samples["bought"].values()} == {0.0}
+
+
+def test_looks_at_a_metric_without_a_window_say_what_they_cannot_promise(tables):
+    open_ended = metrics_from_yaml("metrics: {bought: {kind: proportion, event: Order}}")
+    plan = replace(PLAN, metrics=PLAN.metrics[:1])
+    request = replace(request_at(30), plan=plan, definitions=open_ended)
+    assert not any("no window" in note for note in analyze_events(*tables, request).analysis.notes)
+    watched = replace(request, plan=replace(plan, monitoring="group_sequential"))
+    assert any("bought has no window" in note for note in analyze_events(*tables, watched).analysis.notes)

@@ -86,6 +86,9 @@ def bound(metric: Metric, definition: EventMetric) -> tuple[Metric, ...]:
     """The metric with all that its definition says of it; a funnel has its steps behind it.
 
     A step is secondary and conditional: of the units that took the step before, the share that took it.
+
+    Raises:
+        DataError: the metric says something else than its definition.
     """
     name = definition.name
     covariates = [before_field(name)] if definition.covariate else []
@@ -103,7 +106,18 @@ def bound(metric: Metric, definition: EventMetric) -> tuple[Metric, ...]:
         quantile=definition.quantile,
         horizon=definition.horizon,
     )
+    _check_agreement(metric, whole)
     return (whole, *(_step(whole, number) for number in range(1, len(definition.steps) + 1)))
+
+
+def _check_agreement(metric: Metric, whole: Metric) -> None:
+    for field_ in ("kind", "value", "per", "quantile", "covariates"):
+        given, defined = getattr(metric, field_), getattr(whole, field_)
+        if given and given != defined:
+            raise DataError(
+                f"metric {metric.name}: its {field_} is {given!r} here, and its definition over events says "
+                f"{defined or 'none'}: leave it out here, or define another metric"
+            )
 
 
 def _better(metric: Metric, definition: EventMetric) -> Better:

@@ -1,6 +1,6 @@
 """Analyse an experiment from its exposures and events: a plan whose metrics are those of the workspace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -53,10 +53,23 @@ def analyze_events(exposures: ir.Table, events: ir.Table, request: EventRequest)
     evidence = event_evidence(exposures, events, event_question(events, request))
     plan = replace(request.plan, metrics=evidence.metrics, unit=evidence.unit)
     analysis = analyze(plan, evidence, request.looks, request.as_of.astimezone(UTC).date())
+    analysis = replace(analysis, notes=(*analysis.notes, *_notes(request)))
     verdict = decide(plan, analysis, request.situation)
     return Findings(
         plan=plan, evidence=evidence, analysis=analysis, verdict=verdict, looks=tuple(request.looks)
     )
+
+
+def _notes(request: EventRequest) -> Iterator[str]:
+    """What looks at running data cannot promise: their error rates are those of fixed windows after exposure."""
+    if request.plan.final or request.plan.monitoring == "fixed":
+        return
+    for metric in request.plan.of_role("primary"):
+        if request.definitions[metric.column].ends is None:
+            yield (
+                f"{metric.name} has no window after exposure, so early units count longer than late ones and "
+                "repeated looks err more often than planned: give it one, such as window: 7d"
+            )
 
 
 def event_question(events: ir.Table, request: EventRequest) -> EventQuestion:
