@@ -1,6 +1,5 @@
 """`upshot analyze`: the data of an experiment in, a verdict with its reasons out."""
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -9,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upshot.doors.cli.options import SHARE, parse_reasons, parse_split
+from upshot.doors.cli.output import EXIT_CODES, check_report, put_out
 from upshot.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from upshot.analysis.identity import Persons
     from upshot.model.metric import Metric
     from upshot.model.plan import Plan
-    from upshot.report.findings import Findings
     from upshot.services.analysis import Request
-
-EXIT_CODES = {
-    "SHIP": 10, "KILL": 11, "ITERATE": 12, "EXTEND": 13, "DISCUSS": 14, "INVESTIGATE": 15, "CONTINUE": 16,
-}  # fmt: skip
 
 EPILOG = """\b
 A metric is a column, then options after commas:
@@ -99,7 +94,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     if not sources:
         raise InputError("no data: name a file, or give --counts with control=SUCCESSES/TRIALS ...")
     for file in options["reports"]:
-        _check_report(file)
+        check_report(file)
     if options["counts"]:
         from upshot.analysis.counts import parse_counts
 
@@ -118,15 +113,8 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
         if options["as_sql"]:
             return _print_sql(table, request)
         findings = analyze_table(table, request)
-    _put_out(findings, options)
+    put_out(findings, options["reports"], as_json=options["as_json"], explained=options["explain"])
     return EXIT_CODES[findings.verdict.verdict] if options["exit_code"] else 0
-
-
-def _check_report(file: str) -> None:
-    if not file.endswith((".html", ".md")):
-        raise InputError(f"report {file}: give a name that ends in .html or .md")
-    if not Path(file).parent.is_dir():
-        raise InputError(f"report {file}: there is no folder {Path(file).parent}: make it first")
 
 
 def _request(
@@ -235,33 +223,3 @@ def _persons(file: str | None) -> "Persons | None":
     from upshot.warehouse.links import read_links
 
     return read_links(file) if file else None
-
-
-def _put_out(findings: "Findings", options: dict[str, Any]) -> None:
-    """Reports first: if one cannot be written nothing has been claimed yet."""
-    for file in options["reports"]:
-        _write_report(file, findings)
-    if options["as_json"]:
-        from upshot.services.analysis import findings_to_dict
-
-        click.echo(json.dumps(findings_to_dict(findings), indent=2, allow_nan=False, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    from upshot.report.terminal import Summary
-
-    Console(highlight=False).print(Summary(findings))
-    if options["explain"]:
-        from upshot.report.explain import explain
-
-        click.echo(explain(findings))
-    for file in options["reports"]:
-        click.echo(f"report: {file}")
-
-
-def _write_report(file: str, findings: "Findings") -> None:
-    from upshot.report.document import markdown
-    from upshot.report.page import html
-
-    text = html(findings) if file.endswith(".html") else markdown(findings)
-    Path(file).write_text(text, encoding="utf-8")
