@@ -232,6 +232,28 @@ def test_what_others_keep_locked_is_told_in_a_sentence(sqlite, tmp_path, monkeyp
     engine.dispose()
 
 
+def test_a_full_disk_is_told_and_leaves_what_was_there(sqlite):
+    engine = open_engine(sqlite)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE marks (body text)"))
+        connection.execute(text("INSERT INTO marks VALUES ('first')"))
+
+    def fill():
+        with writing(engine) as connection:
+            connection.execute(text("INSERT INTO marks VALUES ('second')"))
+            connection.exec_driver_sql("PRAGMA max_page_count = 3")
+            connection.execute(text("INSERT INTO marks VALUES (:body)"), {"body": "x" * 100_000})
+
+    with pytest.raises(UnavailableError, match="database or disk is full"):
+        fill()
+    assert count(engine) == 1
+    engine.dispose()
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO marks VALUES ('third')"))
+    assert count(engine) == 2
+    engine.dispose()
+
+
 # What cannot be opened
 
 
