@@ -6,6 +6,7 @@ text/plain, as browsers send without asking first. The server's key and the clie
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -68,6 +69,8 @@ class Tracking:
         """
         self._log, self._keys, self._clock = log, keys, clock
         self._rates = Rates(rate, ticks)
+        self._group: Future[None] | None = None
+        self._shared: asyncio.Future[None]
 
     def routes(self) -> list[Route]:
         """All calls, by their names and by their first letters, with and without `/v1`; the browser's settings."""
@@ -123,12 +126,18 @@ class Tracking:
 
     async def _keep(self, frame: Frame) -> None:
         try:
-            await asyncio.wrap_future(self._log.append(frame))
+            await self._written(self._log.append(frame))
         except LogUnhealthyError as error:  # its message has paths, and goes to the log
             raise UnavailableError(
                 "events cannot be kept now, the server's log says why: send them again later",
                 error.retry_after,
             ) from None
+
+    async def _written(self, group: "Future[None]") -> None:
+        """Wait for a group. All of its requests share one future of the loop, which is woken once for all of them."""
+        if group is not self._group:
+            self._group, self._shared = group, asyncio.wrap_future(group)
+        await asyncio.shield(self._shared)
 
 
 def _key_in(body: bytes) -> str | None:
