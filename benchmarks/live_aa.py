@@ -41,12 +41,12 @@ class Outcome:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """A server over ``flags`` and ``data`` of a directory; gives its URL."""
+def serving(directory: Path, data: str = "data") -> Iterator[str]:
+    """A server over ``flags`` and the data directory below a directory; gives its URL."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UPSHOT_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "upshot", "serve", "--flags", str(directory / "flags"), "--data",
-         str(directory / "data"), "--port", "0", "--json"],
+         str(directory / data), "--port", "0", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean | KEYS,
     )  # fmt: skip
     try:
