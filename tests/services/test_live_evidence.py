@@ -1,21 +1,21 @@
-"""From a plan in YAML and messages in the log to a verdict, by the reader of events."""
+"""From a plan in YAML and messages in the log, half of it compacted, to evidence and a verdict."""
 
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import ibis
 import numpy as np
 import pytest
 
+from upshot.analysis.analyze import analyze
+from upshot.decide.policy import decide
 from upshot.events.compaction import compact
 from upshot.events.frame import Frame, Source
 from upshot.events.log import EventLog, Limits
-from upshot.events.reader import connect
 from upshot.formats.event_metrics import metrics_from_yaml
 from upshot.formats.plans import plan_from_yaml
-from upshot.services.analysis import findings_to_dict
-from upshot.services.event_analysis import EventRequest, analyze_events
+from upshot.model.decision import Situation
+from upshot.services.live_evidence import live_evidence, met
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 HOUR = 3_600_000_000
@@ -86,28 +86,16 @@ def kept(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def tables(kept):
-    with connect(kept, locked=False) as connection:
-        database = ibis.duckdb.from_connection(connection)
-        yield database.table("exposures"), database.table("events")
+def seen(kept, hours, plan=PLAN, **fields):
+    as_of = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(hours=hours)
+    with met(kept, "EXP-2026-001", as_of) as found:
+        evidence = live_evidence(found, plan, METRICS, found.newest, **fields)
+    plan = replace(plan, metrics=evidence.metrics)
+    return evidence, plan, analyze(plan, evidence, day=as_of.date())
 
 
-def request_at(hours, **fields):
-    return EventRequest(
-        plan=PLAN,
-        definitions=METRICS,
-        as_of=datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(hours=hours),
-        **fields,
-    )
-
-
-def test_what_was_sent_becomes_a_verdict(tables):
-    findings = analyze_events(*tables, request_at(24 * 30, segments=("country",)))
-    found = findings_to_dict(findings)
-    bought = next(one for one in found["metrics"] if one["name"] == "bought")
-    counts = {name: found["metrics"][0]["variants"][name]["n"] for name in ("control", "treatment")}
-    assert counts == {"control": UNITS // 2, "treatment": UNITS // 2}
+def test_what_was_sent_becomes_a_verdict(kept):
+    evidence, plan, analysis = seen(kept, 24 * 30, segments=("country",), histograms=True)
     rng = np.random.default_rng(3)
     draws = []
     for _ in range(UNITS):
@@ -115,33 +103,20 @@ def test_what_was_sent_becomes_a_verdict(tables):
         rng.integers(50, 400)
     wanted = {name: np.mean([draws[i] < share for i in range(UNITS) if i % 2 == odd])
               for name, share, odd in (("control", 0.2, 1), ("treatment", 0.5, 0))}  # fmt: skip
-    assert {name: bought["variants"][name]["mean"] for name in counts} == pytest.approx(wanted)
-    assert bought["comparisons"][0]["significant"]
-    assert set(found["segments"]["country"]) == {"CA", "US"}
-    guardrail = next(one for one in found["metrics"] if one["name"] == "slow")["comparisons"][0]["guardrail"]
-    assert guardrail["state"] == "held"
-    assert found["verdict"]["verdict"] == "SHIP"
-    assert (
-        sum("Order, within 1 day of the first exposure" in one for one in findings.evidence.understood) == 2
-    )
+    bought, spent, slow = analysis.metrics
+    assert {name: one.n for name, one in bought.variants.items()} == dict.fromkeys(wanted, UNITS // 2)
+    assert {name: one.mean for name, one in bought.variants.items()} == pytest.approx(wanted)
+    assert bought.comparisons[0].significant
+    assert spent.comparisons[0].significant
+    assert slow.comparisons[0].guardrail.state == "held"
+    assert set(analysis.segments["country"]) == {"CA", "US"}
+    assert set(evidence.histograms) == {"spent"}  # a quantile's values are its events', not its units'
+    assert decide(plan, analysis, Situation()).verdict == "SHIP"
+    assert sum("Order, within 1 day of the first exposure" in one for one in evidence.understood) == 2
 
 
-def test_a_look_in_between_waits_for_units_that_are_not_mature(tables):
-    findings = analyze_events(*tables, request_at(30))
-    assert sum(findings.evidence.matured.values()) == 61  # one each 6 minutes, and 24 hours to wait
-    assert sum(findings.analysis.progress.units.values()) == 61
-    assert sum(findings.analysis.look.units.values()) == 300
-
-
-def test_without_links_a_user_is_not_who_was_exposed(tables):
-    findings = analyze_events(*tables, request_at(24 * 30, links=False))
-    assert {one.moments.mean() for one in findings.evidence.total.samples["bought"].values()} == {0.0}
-
-
-def test_looks_at_a_metric_without_a_window_say_what_they_cannot_promise(tables):
-    open_ended = metrics_from_yaml("metrics: {bought: {kind: proportion, event: Order}}")
-    plan = replace(PLAN, metrics=PLAN.metrics[:1])
-    request = replace(request_at(30), plan=plan, definitions=open_ended)
-    assert not any("no window" in note for note in analyze_events(*tables, request).analysis.notes)
-    watched = replace(request, plan=replace(plan, monitoring="group_sequential"))
-    assert any("bought has no window" in note for note in analyze_events(*tables, watched).analysis.notes)
+def test_a_look_in_between_waits_for_units_that_are_not_mature(kept):
+    evidence, _, analysis = seen(kept, 30)
+    assert sum(evidence.matured.values()) == 61  # one each 6 minutes, and 24 hours to wait
+    assert sum(analysis.progress.units.values()) == 61
+    assert sum(analysis.look.units.values()) == 300
