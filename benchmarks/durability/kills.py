@@ -13,16 +13,18 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.durability.children import kill, read_all, result, start
 from benchmarks.durability.load import SIZE, endless, expected, rows, send
-from upshot.errors import ConflictError
 from upshot.events.compaction import compact
 from upshot.events.merge import merge
+from upshot.events.reader import connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kills:
-    """What kills did to what was accepted: events answered, sent again, lost, doubled, and changed."""
+    """What kills did to what was accepted: compactions that came to their end; events answered, sent again, lost,
+    doubled, and changed."""
 
     kills: int
+    compactions: int
     answered: int
     resent: int
     lost: int
@@ -63,35 +65,38 @@ def _cycle(directory: Path, again: list[int], first: int, rng: random.Random) ->
         start(lambda tell: send(directory, endless(again, first), tell)),
         start(lambda tell: send(directory, endless((), first + 500_000), tell)),
     ]
-    compactor, nothing = start(lambda _: _tidy_on(directory))
+    compactor, rounds = start(lambda tell: _tidy_on(directory, tell))
     early = [os.read(answers, 1 << 16) for _, answers in senders]  # blocks until the first answer of each
+    if rng.random() < 0.5:
+        os.read(rounds, 1)  # it is killed in its first round, or in a later one
     time.sleep(rng.uniform(0.02, 0.15))
     processes = [compactor, *(sender for sender, _ in senders)]
     for child in rng.sample(processes, len(processes)):
         kill(child)
-    os.close(nothing)
+    os.close(rounds)
     told = [begun + read_all(answers) for begun, (_, answers) in zip(early, senders, strict=True)]
     return [int(line) for text in told for line in text.split(b"\n")[:-1]]
 
 
-def _tidy_on(directory: Path) -> None:
+def _tidy_on(directory: Path, tell: int) -> None:
     while True:
-        try:
-            compact(directory)
-            merge(directory, after=0)
-        except ConflictError:
-            time.sleep(0.01)
+        compact(directory)
+        merge(directory, after=0)
+        os.write(tell, b".")
 
 
 def _counted(directory: Path, answered: set[int], times: int, resent: int) -> Kills:
     compact(directory)
     merge(directory, after=0)
     compact(directory)
+    with connect(directory) as database:
+        (compactions,) = database.execute("SELECT count(DISTINCT arrival) FROM events").fetchone() or (0,)
     found = rows(directory)
     ids = [row[0] for row in found]
     present = {int(id_.partition("-")[0]) for id_ in ids}
     return Kills(
         kills=3 * times,
+        compactions=compactions,
         answered=len(answered) * SIZE,
         resent=resent * SIZE,
         lost=len({row[0] for row in expected(answered)} - set(ids)),

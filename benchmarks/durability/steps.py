@@ -26,8 +26,10 @@ from upshot.events.layout import DataDirectory
 from upshot.events.manifest import Manifest
 from upshot.events.merge import merge
 
-CALLS = ("open", "write", "rename", "unlink", "fsync", "fdatasync", "ftruncate")
-"""Calls of `os` that a step is counted at; pathlib calls them, too."""
+CALLS = ("write", "rename", "unlink", "ftruncate")
+CHANGES = ("commit", "intern", "forget")
+"""Calls of `os` (pathlib makes them, too) and of the manifest that change what is on the disk. Syncs are none: what a
+process has written outlives it; `power_cut` asks after those."""
 
 HIM = "u5"
 
@@ -152,7 +154,7 @@ def _killed_at(work: Work, directory: Path, step: int) -> int:
 
     for name in CALLS:
         setattr(os, name, stepping(getattr(os, name)))
-    for name in ("commit", "intern", "forget"):
+    for name in CHANGES:
         setattr(Manifest, name, stepping(getattr(Manifest, name)))
     work(directory)
     return counted
