@@ -79,14 +79,23 @@ def play(directory: Path, worlds: int, units: int, seed: int) -> None:
         serving(directory) as url,
         Client(url, KEYS["UPSHOT_SERVER_KEY"], start_timeout=30, directory=directory / "sdk") as client,
     ):
-        for unit in range(units):
-            context = {"targetingKey": f"unit-{seed}-{unit}"}
+        people = [{"targetingKey": f"unit-{seed}-{unit}"} for unit in range(units)]
+        for number, person in enumerate(people, 1):
             for world in range(worlds):
-                client.evaluate(f"world-{world}", context, "a")
+                client.evaluate(f"world-{world}", person, "a")
+            _sent(client, number == units or not number % 20)
+        for number, person in enumerate(
+            people, 1
+        ):  # once exposures are there: a request may overtake another
+            for world in range(worlds):
                 if chance.random() < 0.2:
-                    client.track(f"Bought {world}", context)
-            if unit % 20 == 19 and not client.flush(60):
-                raise RuntimeError("the server did not take what was sent within a minute")
+                    client.track(f"Bought {world}", person)
+            _sent(client, number == units or not number % 50)
+
+
+def _sent(client: Client, due: bool) -> None:
+    if due and not client.flush(60):
+        raise RuntimeError("the server did not take what was sent within a minute")
 
 
 def looked(directory: Path, worlds: int) -> Iterator[Outcome]:

@@ -44,19 +44,25 @@ def upshot(place, *arguments, code=0):
 
 def behave(client):
     """Each unit meets the flag and does what its number says; the variant makes more of them buy."""
-    for number in range(UNITS):
-        context = {"targetingKey": f"user-{number}"}
-        variant = client.evaluate("world-1", context, "a").variant
-        row = {"user_id": f"user-{number}", "group": variant, "converted": 0, "spent": 0.0, "crashed": 0}
+    people = [{"targetingKey": f"user-{number}"} for number in range(UNITS)]
+    variants = [client.evaluate("world-1", person, "a").variant for person in people]
+    assert client.flush(60), "exposures are there before anything is done: a request may overtake another"
+    for number, (person, variant) in enumerate(zip(people, variants, strict=True)):
+        row = {
+            "user_id": person["targetingKey"],
+            "group": variant,
+            "converted": 0,
+            "spent": 0.0,
+            "crashed": 0,
+        }
         if number * 7919 % 100 < (20 if variant == "control" else 30):
             row |= {"converted": 1, "spent": number % 50 + 0.25}
-            client.track("Bought", context, {"usd": row["spent"]})
+            client.track("Bought", person, {"usd": row["spent"]})
         if number * 104_729 % 100 < 2:
             row["crashed"] = 1
-            client.track("Crashed", context)
+            client.track("Crashed", person)
         yield row
-        if number % 250 == 249:
-            assert client.flush(60)
+    assert client.flush(60)
 
 
 def disturb(url):
