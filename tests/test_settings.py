@@ -60,3 +60,19 @@ def test_keys_are_never_shown():
     with pytest.raises(InputError) as caught:
         read_settings({"UPSHOT_SERVER_KEY": "hush"})
     assert "hush" not in str(caught.value)
+
+
+def test_alerts_and_what_monitoring_reads():
+    settings = read_settings(
+        {
+            "UPSHOT_ALERTS": "https://hooks.example/a  slack+https://hooks.example/b",
+            "UPSHOT_ALERT_SECRET": "secret-of-my-shop",
+            "UPSHOT_ALERTS_ALLOW": "10.0.0.0/8, hooks.internal",
+            "UPSHOT_ERROR_EVENT": "Crash",
+        }
+    )
+    assert settings.alerts == ("https://hooks.example/a", "slack+https://hooks.example/b")
+    assert settings.alerts_allow == ("10.0.0.0/8", "hooks.internal")
+    assert (settings.error_event, settings.latency_property) == ("Crash", None)
+    assert "secret" not in repr(settings)
+    assert "hooks.example" not in repr(settings)

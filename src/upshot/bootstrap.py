@@ -8,6 +8,7 @@ from upshot.errors import InputError
 from upshot.events.log import EventLog
 from upshot.services.addresses import read_allowed
 from upshot.services.alerts import Alerts
+from upshot.services.anomalies import AnomalyWatch
 from upshot.services.channels import read_channels
 from upshot.services.flags import Flags
 from upshot.services.monitoring import Monitor
@@ -74,6 +75,11 @@ def open_monitor(flags: Path, data: Path, alerts: Alerts, settings: Settings) ->
     given = {name: getattr(settings, name) for name in ("error_event", "error_property", "latency_property")}
     signals = Signals(**{name: value for name, value in given.items() if value is not None})
     return Monitor(FlagDirectory(flags), data, alerts, _now, signals)
+
+
+def open_anomalies(flags: Path, data: Path, alerts: Alerts) -> AnomalyWatch:
+    """The watch over the experiments of a directory of flags, by the events of a data directory."""
+    return AnomalyWatch(FlagDirectory(flags), data, alerts, _now)
 
 
 def _now() -> datetime:

@@ -72,12 +72,13 @@ def command(
     Keys that `upshot key create` gives out open it a second later, beside those of the environment. Without keys in
     the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import open_alerts, open_flags, open_log, open_monitor, open_store
+    from upshot.bootstrap import open_alerts, open_anomalies, open_flags, open_log, open_monitor, open_store
     from upshot.doors.web.app import create_app
     from upshot.doors.web.beside import Beside
     from upshot.doors.web.server import listen, run
+    from upshot.services import monitoring
+    from upshot.services.anomalies import EVERY
     from upshot.services.key_ring import KeyRing
-    from upshot.services.monitoring import EVERY
     from upshot.settings import read_settings
 
     given = read_settings(os.environ)
@@ -101,7 +102,12 @@ def command(
     ):
         alerts = open_alerts(store, settings)
         with closing(open_monitor(Path(directory), Path(data), alerts, settings)) as monitor:
-            beside = (Beside(monitor.look, EVERY), Beside(alerts.deliver, 1.0))
+            anomalies = open_anomalies(Path(directory), Path(data), alerts)
+            beside = (
+                Beside(monitor.look, monitoring.EVERY),
+                Beside(anomalies.look, EVERY),
+                Beside(alerts.deliver, 1.0),
+            )
             app = create_app(flags, log, settings, ring=KeyRing(store), beside=beside)
             click.echo(json.dumps(about) if as_json else _told(about))
             run(app, listening)
