@@ -81,6 +81,18 @@ def test_files_without_him_are_not_touched(filled):
     assert len(before - {file.name for file in filled.files()}) == 1
 
 
+def test_who_reads_meanwhile_finds_the_keys_that_were_merged(filled, message):
+    for number in range(10, 18):
+        filled.accept(message(number))
+        compact(filled.path)
+    before = set(filled.place.events.glob("*.keys"))
+    merge(filled.path, after=0)
+    delete_unit(filled.path, HIM)
+    with filled.manifest() as manifest:
+        assert len(manifest.key_files()) < len(before)
+    assert before <= set(filled.place.events.glob("*.keys"))
+
+
 def test_a_deletion_that_was_cut_off_is_finished(filled, monkeypatch):
     """One file is rewritten, the others are not; only a hash tells what was meant."""
     with monkeypatch.context() as patched:

@@ -98,17 +98,25 @@ def alone(place: DataDirectory) -> Iterator[None]:
 
 
 def clean(place: DataDirectory, manifest: Manifest, *, grace: int | None = None) -> None:
-    """Delete what does not count: segments that are compacted, files that were replaced, what a crash left over."""
-    grace = GRACE if grace is None else grace
+    """Delete what does not count: segments that are compacted, files that were replaced, what a crash left over.
+
+    Args:
+        grace: microseconds for which replaced files of events stay for who reads them; None: `GRACE`.
+    """
     counted = manifest.names()
     retired = manifest.retired()
-    kept = counted | {name for name, since in retired.items() if since > now() - grace}
+    kept = counted | {name for name, since in retired.items() if since > now() - _grace(name, grace)}
     compacted = manifest.segments()
     _delete(place.log, [path for path in sealed_segments(place.log) if path.name in compacted])
     for files in (place.events, place.rejected):
         _delete(files, [path for path in files.iterdir() if path.name not in kept])
     if compacted or retired.keys() - kept:
         manifest.forget(compacted, retired.keys() - kept)
+
+
+def _grace(name: str, grace: int | None) -> int:
+    """How long a replaced file stays; keys say nothing about anybody, so that they need not go sooner."""
+    return GRACE if grace is None or name.endswith(".keys") else grace
 
 
 def _delete(directory: Path, paths: Sequence[Path]) -> None:
