@@ -100,8 +100,10 @@ def test_from_files_to_answers_to_an_edit_to_the_end(flags):
                 process.send_signal(signal.SIGTERM)
                 began = time.monotonic()
                 assert not any("refetch" in line for line in lines)
-                assert process.wait(5) == 0
-                assert time.monotonic() - began < 2
+                assert process.wait(15) == 0
+                assert time.monotonic() - began < 8, (
+                    "streams are ended, not waited for (heartbeats come each 15 s)"
+                )
         logged = process.stderr.read()
         assert "flags.yaml" in logged, "what is wrong with the edit"
         assert "token=" not in logged
@@ -165,7 +167,7 @@ def test_ctrl_c_stops_it_without_a_traceback(flags):
     with started(flags) as (process, about):
         assert httpx.get(f"{about['url']}/readyz", trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) in (0, 130)
+        assert process.wait(15) in (0, 130)
         assert "Traceback" not in process.stderr.read()
 
 
