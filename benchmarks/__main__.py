@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "ingest", "durability", "calibration")
+BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "ingest", "durability", "live_aa", "calibration")
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ class Metric:
 
     Attributes:
         name: how people call it; unique within a plan.
-        column: the column that holds the outcome.
+        column: the column that holds the outcome; of a live experiment, the metric over events.
         kind: how rows become one number per unit; None: a proportion if the column is 0/1 or boolean,
             a mean if it holds other numbers (decided when the data are seen, and said).
         role: ``primary`` decides, ``secondary`` informs, ``guardrail`` protects.
