@@ -23,6 +23,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ofrep import cpu_seconds, settle
 from upshot.events.frame import Frame, decode
 from upshot.events.message import read_batch
 
@@ -89,12 +90,6 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield process, url
         finally:
             process.terminate()
-
-
-def cpu_seconds(process: subprocess.Popen[str]) -> float:
-    """CPU time of a process so far, its threads and the system on its behalf."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def script(size: int, name: str) -> str:
@@ -187,6 +182,7 @@ def measure(where: Path | None) -> tuple[str, bool]:
         folder = Path(name)
         sync = sync_ms(folder)
         with server(folder) as (process, url):
+            settle(process)
             for number in range(ROUNDS):
                 for size in SIZES:
                     done, events = load(process, url, size, f"{size}-{number}", folder)

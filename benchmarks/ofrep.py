@@ -106,6 +106,17 @@ def cpu_seconds(process: subprocess.Popen[str]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def settle(process: subprocess.Popen[str], patience: float = 60.0) -> None:
+    """Wait until a server that has just started is done with what it does beside its answers."""
+    until, before = time.monotonic() + patience, cpu_seconds(process)
+    while time.monotonic() < until:
+        time.sleep(2)
+        now = cpu_seconds(process)
+        if now - before < 0.1:
+            return
+        before = now
+
+
 def load(process: subprocess.Popen[str], url: str, script: Path) -> Load:
     """Ask for one flag over 16 connections for some seconds."""
     before = cpu_seconds(process)
@@ -166,6 +177,7 @@ def measure() -> tuple[str, bool]:
         directory.mkdir()
         (directory / "flags.json").write_text(json.dumps(flags()), encoding="utf-8")
         with server(directory) as (process, url):
+            settle(process)
             singles = {
                 name: [load(process, f"{url}{PATH}/flag-{number}", script) for _ in range(ROUNDS)]
                 for name, number in {"constant": 0, "plain 50/50": 1, "three conditions, 50/50": 2}.items()
