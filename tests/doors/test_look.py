@@ -200,3 +200,11 @@ def test_like_against_like_by_http_is_rarely_called_different():
     assert len({one.p_value for one in found}) > 10
     assert sum(one.significant for one in found) <= live_aa.bound(20)
     assert [one.failed for one in found] == [()] * 20
+
+
+def test_programs_are_looked_for(place, looked):
+    found = json.loads(upshot(place, "bots", "EXP-2026-001", "--data", "data", "--json"))
+    assert found["whole"]["verdict"] == looked["verdict"]["verdict"]
+    assert found["whole"]["lift"] == pytest.approx(looked["metrics"][0]["comparisons"][0]["lift"])
+    told = upshot(place, "bots", "EXP-2026-001", "--data", "data")
+    assert "look like programs" in told or "looks like a program" in told

@@ -111,7 +111,7 @@ def anomalies(
         running: the experiments that are looked at. now: with its offset from UTC.
     """
     for one in running:
-        _gather(database, one.trial)
+        gather(database, one.trial.id, one.trial.phase)
         questions = (
             sample_ratio_drift(one.subject, _by_day(database), one.trial.split),
             _stopped(database, one.subject, now),
@@ -126,12 +126,12 @@ def anomalies(
 # What the questions are asked of
 
 
-def _gather(database: duckdb.DuckDBPyConnection, trial: Trial) -> None:
-    """Tables of one experiment: its exposures, and its units with the one variant that they met."""
+def gather(database: duckdb.DuckDBPyConnection, experiment: str, phase: int) -> None:
+    """Tables of one experiment: its exposures, ``seen``, and its units with the one variant that they met, ``met``."""
     database.execute(
         "CREATE OR REPLACE TEMP TABLE seen AS SELECT unit, unit_id, variant, time, instance FROM exposures "
         "WHERE experiment_id = ? AND COALESCE(phase, 1) = ?",
-        [trial.id, trial.phase],
+        [experiment, phase],
     )
     database.execute(
         "CREATE OR REPLACE TEMP TABLE met AS SELECT unit_id, any_value(unit) AS unit, any_value(variant) AS variant, "
@@ -207,7 +207,7 @@ def _streams(database: duckdb.DuckDBPyConnection, now: datetime) -> list[Stream]
 
 def _programs(database: duckdb.DuckDBPyConnection, subject: str, now: datetime) -> Anomaly | None:
     """Whether many of the experiment's units look like programs."""
-    flagged = programs(database, now)
+    flagged = programs(database, now - STREAMED)
     (units,) = database.execute("SELECT count(*) FROM met").fetchall()[0]
     if not units or len(flagged) < MOST_BOTS * units:
         return None
@@ -215,13 +215,13 @@ def _programs(database: duckdb.DuckDBPyConnection, subject: str, now: datetime) 
     return Anomaly(
         kind="bots", subject=subject, what="many of its units look like programs", since=None,
         said=f"{len(flagged)} of {units} units, such as one for which: {reasons[len(reasons) // 2]}",
-        advice="see which they are, and keep them out by a condition on the flag",
+        advice="see by `upshot bots` whether they matter, and keep them out by a condition on the flag",
         numbers={"bots": len(flagged), "units": units},
     )  # fmt: skip
 
 
-def programs(database: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, str]:
-    """The units of the gathered experiment that look like programs by what they did in a day, and why."""
+def programs(database: duckdb.DuckDBPyConnection, since: datetime) -> dict[str, str]:
+    """The units of the gathered experiment that look like programs by what they did since a moment, and why."""
     rows = database.execute(
         """
         WITH done AS (
@@ -235,7 +235,7 @@ def programs(database: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, st
         SELECT unit_id, any_value(agent), any_value(most), count(gap), avg(gap), stddev_pop(gap)
         FROM done JOIN minutes USING (unit_id) GROUP BY 1
         """,
-        [_naive(now - STREAMED)],
+        [_naive(since)],
     ).fetchall()
     found = {
         unit: why_bot(

@@ -113,7 +113,7 @@ def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
         data=data,
         experiment=experiment,
         as_of=as_of,
-        definitions=_definitions(options["directory"]),
+        definitions=definitions_of(options["directory"]),
         plan=read_plan(options["plan_file"]) if options["plan_file"] else None,
         phase=options["phase"],
         segments=options["segments"],
@@ -141,7 +141,7 @@ def _moment(text: str | None) -> datetime:
     return moment
 
 
-def _definitions(directory: Path | None) -> "Mapping[str, EventMetric]":
+def definitions_of(directory: Path | None) -> "Mapping[str, EventMetric]":
     """The metrics of the folder, and those of the catalogue that it has no own of that name for."""
     from upshot.formats.catalogue import catalogue
     from upshot.services.event_metrics import read_metrics

@@ -16,6 +16,7 @@ COMMANDS = {
     "flag": "Flags in files: look through them, ask them, see what an edit does, put them into force.",
     "metric": "Metrics over events in files: look through them, and copy worked ones.",
     "look": "Look at a running experiment: its exposures and events, a verdict, and the look kept.",
+    "bots": "Programs among an experiment's units, and its result with and without them.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, and take their events.",
     "events": "Events that were taken: look at them, replay what was rejected, delete a person's, export.",
     "key": "API keys of servers, browsers and phones: give them out, list them, take them back.",
