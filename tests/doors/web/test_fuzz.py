@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zlib
 from base64 import b64encode
 from contextlib import contextmanager
@@ -155,6 +156,18 @@ class Server:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def settle(self):
+        """Wait until what a server loads after its start, beside its answers, is there."""
+        until, before = time.monotonic() + 90, 0
+        while (now := self.cpu()) - before > 0.1 and time.monotonic() < until:
+            before = now
+            time.sleep(3)
+
+    def cpu(self):
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def close(self):
         self._connection.close()
 
@@ -175,6 +188,7 @@ def served(directory):
     ) as process:
         server = Server(process, json.loads(process.stdout.readline())["url"])
         try:
+            server.settle()
             yield server
         finally:
             server.close()
