@@ -17,6 +17,8 @@ from upshot.events.compaction import compact
 from upshot.events.merge import merge
 from upshot.events.reader import connect
 
+PAUSE = 0.02
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kills:
@@ -62,8 +64,8 @@ def _unanswered(told: list[int]) -> list[int]:
 def _cycle(directory: Path, again: list[int], first: int, rng: random.Random) -> list[int]:
     """One life of all processes; the batches that were answered in it, some twice."""
     senders = [
-        start(lambda tell: send(directory, endless(again, first), tell)),
-        start(lambda tell: send(directory, endless((), first + 500_000), tell)),
+        start(lambda tell: send(directory, endless(again, first), tell, pause=PAUSE)),
+        start(lambda tell: send(directory, endless((), first + 500_000), tell, pause=PAUSE)),
     ]
     compactor, rounds = start(lambda tell: _tidy_on(directory, tell))
     early = [os.read(answers, 1 << 16) for _, answers in senders]  # blocks until the first answer of each

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -37,9 +38,18 @@ def batch(number: int) -> Frame:
 
 
 def send(
-    directory: Path, numbers: Iterable[int], tell: int, limits: Limits = SMALL, threads: int = 8
+    directory: Path,
+    numbers: Iterable[int],
+    tell: int,
+    limits: Limits = SMALL,
+    threads: int = 8,
+    pause: float = 0.0,
 ) -> None:
-    """Send batches, each thread one after another, and write the number of each that is answered to `tell`."""
+    """Send batches, each thread one after another, and write the number of each that is answered to `tell`.
+
+    Args:
+        pause: seconds that a thread waits after an answer, where the whole must not become too much to count.
+    """
     log = EventLog.open(directory, limits)
     waiting = iter(numbers)
     mutex = threading.Lock()
@@ -52,6 +62,7 @@ def send(
                 return
             log.append(batch(number)).result()
             os.write(tell, b"%d\n" % number)
+            time.sleep(pause)
 
     working = [threading.Thread(target=work) for _ in range(threads)]
     for thread in working:
