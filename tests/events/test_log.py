@@ -118,7 +118,7 @@ def test_a_full_queue_refuses_and_takes_again_when_it_is_not(opened, monkeypatch
 def test_a_disk_that_fails_answers_nobody_and_the_file_is_not_used_again(
     tmp_path, opened, monkeypatch, fault
 ):
-    log = opened(Limits(free_bytes=0, retry_seconds=0.2))
+    log = opened(Limits(free_bytes=0, retry_seconds=2.0))
     log.append(frame(1)).result(5)
     with monkeypatch.context() as patched:
         patched.setattr(*BROKEN[fault], broken)
