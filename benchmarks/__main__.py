@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "ingest", "durability", "live_aa", "calibration")
+BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "ingest", "durability", "live_aa", "monitoring", "calibration")
 
 
 def main() -> int:

@@ -90,7 +90,7 @@ class Standing:
     Attributes:
         state: ``harmed``, ``held`` (proven) or ``unproven``.
         value: the share seen; None where there is nothing yet. limit: the share allowed.
-        bound: the share that is exceeded at any look, at the level of harm.
+        bound: of what is harmed, the share that is exceeded at any look, at the level of harm; else None.
         p_value: always valid, of "no harm". level: it is held against.
         sentence: the state with its numbers. warning: what keeps the limit from judging; empty where nothing does.
     """
@@ -221,7 +221,7 @@ def _stand(subject: Subject, variant: str, limit: Limit, seen: Mapping[str, Seen
         state = "harmed"
     elif not now.is_empty and _below(now, allowed) <= HELD_LEVEL:
         state = "held"
-    bound = _bound(now, level)
+    bound = always_valid.rate_bound(now.events, now.trials, level) if state == "harmed" else None
     sentence = _words(_Told(subject, variant, limit, now, against, allowed, bound), state)
     return Standing(
         variant=variant, limit=limit, state=state, value=now.value, allowed=allowed, bound=bound, p_value=p,
@@ -257,10 +257,6 @@ def _worse(here: _Share, control: _Share) -> float:
     if here.is_empty or control.is_empty:
         return 1.0
     return always_valid.two_rates_p_value(here.events, here.trials, control.events, control.trials)
-
-
-def _bound(share: _Share, level: float) -> float | None:
-    return None if share.is_empty else always_valid.rate_bound(share.events, share.trials, level)
 
 
 def _control_over(name: str, control: _Share, allowed: float, limit: Limit) -> str:
