@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("analysis", "coverage", "flags", "ofrep", "ingest", "durability", "live_aa", "monitoring", "calibration")
+BENCHMARKS = (
+    "analysis",
+    "coverage",
+    "flags",
+    "ofrep",
+    "ingest",
+    "durability",
+    "live_aa",
+    "monitoring",
+    "calibration",
+)
 
 
 def main() -> int:
