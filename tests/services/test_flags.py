@@ -295,12 +295,19 @@ def test_servers_that_see_an_edit_at_once_draw_the_same_salts(directory):
     directory.write("flags: {nav: {}}")
     servers = [Flags(FlagDirectory(directory.path), directory.salt) for _ in range(4)]
     directory.write("flags: {nav: {percentage: 10}, b: {percentage: 20}}")
-    threads = [threading.Thread(target=server.refresh) for server in servers]
+
+    def look_on(server):
+        """As a server does, every now and then: what another writes meanwhile is left for the next look."""
+        for _ in range(20):
+            server.refresh()
+
+    threads = [threading.Thread(target=look_on, args=(server,)) for server in servers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len({server.current.body for server in servers}) == 1
+    assert "b" in servers[0].current.ruleset.flag_keys
 
 
 @pytest.mark.parametrize(
