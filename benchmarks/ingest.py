@@ -8,7 +8,6 @@ read: every event that was answered must be in it. Writes benchmarks/ingest.md w
 """
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -18,12 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ofrep import cpu_seconds, settle
+from benchmarks.wrk import DONE, KEY, asked, server, settle
 from upshot.events.frame import Frame, decode
 from upshot.events.message import read_batch
 
@@ -33,7 +31,6 @@ SIZES = (1, 20, 100)
 GOALS = {1: 8_000, 20: 60_000, 100: 80_000}  # events a second, on a quiet machine
 CONNECTIONS = {1: 64, 20: 32, 100: 16}
 ROUNDS, SECONDS = 3, 4
-KEY = "a-key-for-the-benchmark"
 
 EVENT = (
     '{{"type":"track","event":"Purchase","userId":"user-{unit}","messageId":"{id}",'
@@ -54,12 +51,6 @@ function request()
   end
   return wrk.format(nil, nil, nil, '{{"batch":[' .. table.concat(events, ",") .. ']}}')
 end
-function done(summary, latency, requests)
-  local errors = summary.errors
-  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format('\\n{{"requests": %d, "microseconds": %d, "failed": %d, "median": %d, "p99": %d}}\\n',
-    summary.requests, summary.duration, failed, latency:percentile(50), latency:percentile(99)))
-end
 """
 
 
@@ -73,41 +64,17 @@ class Load:
     p99_ms: float
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server on a core of its own, and its address."""
-    (folder / "flags").mkdir()
-    environment = os.environ | {"UPSHOT_SERVER_KEY": KEY, "UPSHOT_CLIENT_KEY": f"{KEY}-of-clients"}
-    command = [sys.executable, "-m", "upshot", "serve", "--port", "0", "--json", "--compact-every", "0"]
-    command += ["--flags", str(folder / "flags"), "--data", str(folder / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None
-            url = json.loads(process.stdout.readline())["url"]
-            first = min(os.sched_getaffinity(0))
-            for task in Path(f"/proc/{process.pid}/task").iterdir():
-                os.sched_setaffinity(int(task.name), {first})
-            yield process, url
-        finally:
-            process.terminate()
-
-
 def script(size: int, name: str) -> str:
     """What wrk runs to make batches of this size whose events have ids of their own."""
     before, between, after = EVENT.format(unit="|", id="|").split("|")
-    return SCRIPT.format(key=KEY, size=size, round=name, before=before, between=between, after=after)
+    return SCRIPT.format(key=KEY, size=size, round=name, before=before, between=between, after=after) + DONE
 
 
 def load(process: subprocess.Popen[str], url: str, size: int, name: str, folder: Path) -> tuple[Load, int]:
     """Send batches for some seconds; what that gave, and how many events were answered."""
     path = folder / "wrk.lua"
     path.write_text(script(size, name), encoding="utf-8")
-    before = cpu_seconds(process)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS[size]}", f"-d{SECONDS}s", "-s", str(path), url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    spent = cpu_seconds(process) - before
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["failed"] == 0, done.stdout
+    found, spent = asked(process, url, path, CONNECTIONS[size], SECONDS)
     events = found["requests"] * size
     answered = Load(
         per_second=events / found["microseconds"] * 1e6,
@@ -181,7 +148,9 @@ def measure(where: Path | None) -> tuple[str, bool]:
     with tempfile.TemporaryDirectory(dir=where) as name:
         folder = Path(name)
         sync = sync_ms(folder)
-        with server(folder) as (process, url):
+        flags = folder / "flags"
+        flags.mkdir()
+        with server(flags, folder / "data", "--compact-every", "0") as (process, url):
             settle(process)
             for number in range(ROUNDS):
                 for size in SIZES:

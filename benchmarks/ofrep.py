@@ -17,18 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from benchmarks.wrk import DONE, KEY, asked, cpu_seconds, server, settle
 
 DOCUMENT = Path(__file__).parent / "flags.md"
 FIRST, LAST = "<!-- figures: python -m benchmarks.ofrep --write -->", "<!-- end -->"
 FLAGS = 1_000
 PROMISED = 5_000  # single evaluations for a second of one core's time
 ROUNDS, SECONDS = 5, 3
-KEY = "a-key-for-the-benchmark"
 PATH = "/ofrep/v1/evaluate/flags"
 CONTEXT = {"targetingKey": "user-1", "country": "CA", "age": 30, "plan": "pro", "browser": "Firefox"}
 
@@ -41,12 +40,6 @@ function request()
   unit = unit + 1
   local body = '{{"context":{{"targetingKey":"user-' .. unit .. '","country":"CA","age":30,"plan":"pro"}}}}'
   return wrk.format(nil, nil, nil, body)
-end
-function done(summary, latency, requests)
-  local errors = summary.errors
-  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format('\\n{{"requests": %d, "microseconds": %d, "failed": %d, "median": %d, "p99": %d}}\\n',
-    summary.requests, summary.duration, failed, latency:percentile(50), latency:percentile(99)))
 end
 """
 
@@ -83,48 +76,9 @@ def flags() -> dict[str, object]:
     return {"flags": made}
 
 
-@contextmanager
-def server(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server of a directory on a core of its own, and its address."""
-    environment = os.environ | {"UPSHOT_SERVER_KEY": KEY, "UPSHOT_CLIENT_KEY": f"{KEY}-of-clients"}
-    command = [sys.executable, "-m", "upshot", "serve", "--port", "0", "--json"]
-    command += ["--flags", str(directory), "--data", f"{directory}-data"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None
-            url = json.loads(process.stdout.readline())["url"]
-            cores = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(process.pid, {cores[0]})
-            yield process, url
-        finally:
-            process.terminate()
-
-
-def cpu_seconds(process: subprocess.Popen[str]) -> float:
-    """CPU time of a process so far, its threads and the system on its behalf."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def settle(process: subprocess.Popen[str], patience: float = 60.0) -> None:
-    """Wait until a server that has just started is done with what it does beside its answers."""
-    until, before = time.monotonic() + patience, cpu_seconds(process)
-    while time.monotonic() < until:
-        time.sleep(2)
-        now = cpu_seconds(process)
-        if now - before < 0.1:
-            return
-        before = now
-
-
 def load(process: subprocess.Popen[str], url: str, script: Path) -> Load:
     """Ask for one flag over 16 connections for some seconds."""
-    before = cpu_seconds(process)
-    command = ["wrk", "-t1", "-c16", f"-d{SECONDS}s", "-s", str(script), url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    spent = cpu_seconds(process) - before
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["failed"] == 0, done.stdout
+    found, spent = asked(process, url, script, 16, SECONDS)
     return Load(
         per_second=found["requests"] / found["microseconds"] * 1e6,
         median_ms=found["median"] / 1_000,
@@ -172,11 +126,11 @@ def measure() -> tuple[str, bool]:
     """The table, and whether the promise is broken."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "wrk.lua"
-        script.write_text(SCRIPT.format(key=KEY), encoding="utf-8")
+        script.write_text(SCRIPT.format(key=KEY) + DONE, encoding="utf-8")
         directory = Path(folder) / "flags"
         directory.mkdir()
         (directory / "flags.json").write_text(json.dumps(flags()), encoding="utf-8")
-        with server(directory) as (process, url):
+        with server(directory, Path(folder) / "data") as (process, url):
             settle(process)
             singles = {
                 name: [load(process, f"{url}{PATH}/flag-{number}", script) for _ in range(ROUNDS)]

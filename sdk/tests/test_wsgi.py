@@ -11,22 +11,11 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
+from checkout import PAYLOAD
 
 from upshot_sdk import Client
 from upshot_sdk.wsgi import FlagsMiddleware
 
-HALF = 1 << 31
-EXPERIMENT = {
-    "id": "EXP-2026-001", "phase": 1, "salt": "s", "unit": "targetingKey",
-    "traffic": [[0, 2 * HALF]], "split": {"control": [[0, HALF]], "treatment": [[HALF, 2 * HALF]]},
-}  # fmt: skip
-PAYLOAD = {
-    "format": 1, "revision": "r1", "hash": "md5/1",
-    "flags": {"checkout": {
-        "type": "string", "variants": {"control": "old", "treatment": "new"},
-        "rules": [{"id": "exp", "experiment": EXPERIMENT}],
-    }},
-}  # fmt: skip
 ID = "0123456789abcdef0123456789abcdef"
 
 

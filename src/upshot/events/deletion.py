@@ -17,10 +17,10 @@ from upshot.events.compaction import alone, clean, compact, now, write_events
 from upshot.events.intake import hashed_unit, mentioned
 from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import Change, Deletion, EventFile, Manifest, RejectedFile, open_manifest
-from upshot.events.message import EXPOSURE
 from upshot.events.rejected import read_rejections, without
 from upshot.events.segment import open_segments
 from upshot.events.table import SCHEMA
+from upshot.model.event_metric import EXPOSURE
 
 _IDS = (
     "user_id",

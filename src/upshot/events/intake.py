@@ -12,8 +12,9 @@ from upshot.errors import InputError
 from upshot.events.frame import Frame, Gap, Source, decode
 from upshot.events.keys import key, known
 from upshot.events.manifest import Deletion
-from upshot.events.message import EXPOSURE, Event, Rejection, read_batch
+from upshot.events.message import Event, Rejection, read_batch
 from upshot.events.segment import OPEN, SEALED
+from upshot.model.event_metric import EXPOSURE
 
 _PIECE = 1 << 19
 

@@ -19,8 +19,6 @@ from upshot.events.frame import Frame, Source
 
 MAX_EVENT = 32_768
 MAX_BATCH = 512_000
-EXPOSURE = "Experiment Viewed"
-"""The name of the event that a unit met an experiment."""
 
 Kind = Literal["track", "identify", "page", "screen", "group", "alias"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

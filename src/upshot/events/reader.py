@@ -15,9 +15,10 @@ from upshot.errors import UnavailableError
 from upshot.events.intake import Intake, read_bytes, read_segments
 from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import EventFile, Manifest, RejectedFile, open_manifest
-from upshot.events.message import EXPOSURE, Rejection
+from upshot.events.message import Rejection
 from upshot.events.segment import open_segments, sealed_segments
 from upshot.events.table import SCHEMA, to_table
+from upshot.model.event_metric import EXPOSURE
 
 LONGEST_TAIL = 256 << 20
 """Bytes that are read besides the files: about 600,000 events, which take some seconds and as many MB of memory."""

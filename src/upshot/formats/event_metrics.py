@@ -18,7 +18,7 @@ from upshot.formats.event_metric_fields import Fields, expected, metric_fields
 from upshot.formats.event_metric_rules import metric_findings
 from upshot.formats.flag_findings import Finding, Place, Sources, shown
 from upshot.formats.flag_rules import NAMED
-from upshot.formats.yaml_text import read_yaml, write_yaml
+from upshot.formats.yaml_text import read_yaml, read_yaml_files, write_yaml
 from upshot.model.event_metric import EventMetric
 
 SECTION = "metrics"
@@ -55,13 +55,7 @@ def read_metric_files(texts: Mapping[str, str]) -> WrittenMetrics:
     Args:
         texts: name of the file -> its text.
     """
-    plain: dict[str, object] = {}
-    problems: list[str] = []
-    for file, text in texts.items():
-        try:
-            plain[file] = read_yaml(text, file)
-        except PlanError as error:
-            problems += [f"{file}: {problem}" for problem in error.problems]
+    plain, problems = read_yaml_files(texts)
     read = _read(plain)
     return replace(read, unreadable=(*problems, *read.unreadable))
 

@@ -16,7 +16,7 @@ from upshot.errors import PlanError
 from upshot.formats.flag_fields import NAMED, Fields, completed, fields_of, is_short
 from upshot.formats.flag_findings import ENTRIES, INSIDE, Finding, Place, Sources, refused, shown
 from upshot.formats.flag_rules import checkable, flag_findings
-from upshot.formats.yaml_text import read_yaml, write_yaml
+from upshot.formats.yaml_text import read_yaml, read_yaml_files, write_yaml
 from upshot.model.flag import Flag, FlagSet, Holdout, Layer, Rule, Segment
 
 SECTIONS: dict[str, type] = {"flags": Flag, "segments": Segment, "layers": Layer, "holdouts": Holdout}
@@ -56,13 +56,7 @@ def read_flag_files(texts: Mapping[str, str]) -> Written:
     Args:
         texts: name of the file -> its text.
     """
-    plain: dict[str, object] = {}
-    problems: list[str] = []
-    for file, text in texts.items():
-        try:
-            plain[file] = read_yaml(text, file)
-        except PlanError as error:
-            problems += [f"{file}: {problem}" for problem in error.problems]
+    plain, problems = read_yaml_files(texts)
     read = _read(plain)
     return replace(read, unreadable=(*problems, *read.unreadable))
 

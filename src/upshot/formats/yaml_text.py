@@ -1,7 +1,7 @@
 """YAML as people expect it: ``on`` and ``off`` are words, and a key given twice is a mistake."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from math import inf
 from typing import Any
 
@@ -81,6 +81,18 @@ def read_yaml(text: str, where: str) -> Any:
         AttributeError,
     ) as error:  # a tag that its text does not fit
         raise PlanError([f"this is not YAML ({error}): mend it"], where) from error
+
+
+def read_yaml_files(texts: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
+    """The plain values of each file that can be read, and what is wrong with the others, one sentence each."""
+    plain: dict[str, object] = {}
+    problems: list[str] = []
+    for file, text in texts.items():
+        try:
+            plain[file] = read_yaml(text, file)
+        except PlanError as error:
+            problems += [f"{file}: {problem}" for problem in error.problems]
+    return plain, problems
 
 
 class _Dumper(yaml.SafeDumper):

@@ -17,9 +17,10 @@ from upshot.analysis.bots import Behaviour, why_bot
 from upshot.analysis.telemetry import Stream, telemetry_loss
 from upshot.errors import InputError
 from upshot.events.reader import connect
+from upshot.model.event_metric import EXPOSURE
 from upshot.model.flag import Trial
 from upshot.services.alerts import Alerts
-from upshot.services.rollout_tally import EXPOSURE, VIEWED
+from upshot.services.rollout_tally import VIEWED
 from upshot.store.alerts import Finding
 from upshot.store.flag_store import Stored
 

@@ -17,9 +17,10 @@ from upshot.analysis.rollout import Standing, Subject, subject_of, watch
 from upshot.errors import InputError, UpshotError
 from upshot.events.following import Following, Recent
 from upshot.events.reader import connect
+from upshot.model.event_metric import EXPOSURE
 from upshot.services.alerts import ACTOR, Alerts
 from upshot.services.flag_switch import Switchable, switch
-from upshot.services.rollout_tally import EXPOSURE, VIEWED, Happened, Signals, Tally, read_met
+from upshot.services.rollout_tally import VIEWED, Happened, Signals, Tally, read_met
 from upshot.store.alerts import Finding
 from upshot.store.flag_store import Stored
 from upshot.store.kill_file import Switching

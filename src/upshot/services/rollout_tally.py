@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from upshot.analysis.rollout import Counts, Seen, Subject
+from upshot.model.event_metric import EXPOSURE
 
 VIEWED = "Flag Viewed"
 """The event that a unit met a flag whose rollout is watched."""
-EXPOSURE = "Experiment Viewed"
 HELD = 50_000
 """Units whose errors are kept for a while before it is known whether they met the flag."""
 

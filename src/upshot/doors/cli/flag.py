@@ -1,8 +1,6 @@
 """`upshot flag`: look through flags, ask them, see what an edit does, put it into force."""
 
-import getpass
 import json
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from upshot.doors.cli.control import who
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -155,17 +154,10 @@ def _switch(action: Literal["kill", "revive"], key: str, directory: Path, reason
     from upshot.services.flag_switch import switch
     from upshot.store.kill_file import Switching
 
-    entry = Switching(flag=key, action=action, at=datetime.now(UTC), actor=_who(), reason=reason)
+    entry = Switching(flag=key, action=action, at=datetime.now(UTC), actor=who(), reason=reason)
     changed = switch(_opened(directory)[0], entry)
     plain = {"flag": key, "action": action, "changed": changed}
     _show(as_json, lambda: plain, lambda: click.echo(f"{key} {SWITCHED[action, changed]}"))
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return f"user {os.getuid()}"
 
 
 def _opened(directory: Path) -> "tuple[FlagDirectory, Callable[[], str]]":
