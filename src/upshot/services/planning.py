@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from math import ceil
+from typing import TYPE_CHECKING
 
 from upshot.errors import InputError
 from upshot.model.metric import Metric
@@ -10,6 +12,9 @@ from upshot.model.plan import Plan
 from upshot.stats.chances import Chances, chances
 from upshot.stats.design import Design
 from upshot.stats.power import minimum_effect, power_curve, runtime_days, sample_size
+
+if TYPE_CHECKING:
+    from upshot.analysis.past import Arrivals
 
 FLOOR = 1000
 MOST_DAYS = 28
@@ -22,7 +27,8 @@ class Ask:
     Attributes:
         design: the metric and its test; ``effect`` is the minimum effect.
         ship_threshold: relative; the estimate that is worth shipping.
-        weekly: new units a week over all variants, or None.
+        weekly: new units a week over all variants, or None. arrivals: how they came in the past, instead.
+        window: days until a unit's outcome is whole; units that came later than that are not counted.
         by: the day by which it must be decided, or None. today: where counting starts.
         names: of the variants, control first.
     """
@@ -33,6 +39,26 @@ class Ask:
     today: date
     weekly: float | None = None
     by: date | None = None
+    arrivals: "Arrivals | None" = None
+    window: int = 0
+
+    @property
+    def has_traffic(self) -> bool:
+        """Whether anything is known of how units come."""
+        return self.weekly is not None or self.arrivals is not None
+
+    def units_by(self, days: int) -> float:
+        """Units whose outcome is whole after so many days."""
+        if self.arrivals is not None:
+            return self.arrivals.units(days - self.window)
+        return (self.weekly or 0.0) * max(days - self.window, 0) / 7
+
+    def days_for(self, total: float) -> int | None:
+        """Whole weeks, as days, until so many units have come; None: more than ten years."""
+        if self.arrivals is None and self.weekly is not None:
+            return runtime_days(total, self.weekly)
+        found = None if self.arrivals is None else self.arrivals.days_for(total)
+        return None if found is None else 7 * ceil((found + self.window) / 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +102,12 @@ def plan_experiment(ask: Ask) -> Answer:
     """
     if ask.by is not None and ask.by <= ask.today:
         raise InputError(f"by is {ask.by}, which is not after {ask.today}: give a day in the future")
-    if ask.by is not None and ask.weekly is None:
+    if ask.by is not None and not ask.has_traffic:
         raise InputError("by needs the traffic: give --weekly, new units a week")
     size = sample_size(ask.design)
     units = dict(zip(ask.names, size.units, strict=True))
     total = sum(size.units)
-    days = None if ask.weekly is None else runtime_days(total, ask.weekly)
+    days = ask.days_for(total)
     return Answer(
         units=units,
         total=total,
@@ -101,17 +127,19 @@ def working_day(day: date) -> date:
 
 
 def _in_time(ask: Ask) -> tuple[tuple[int, int, float | None], ...]:
-    if ask.weekly is None:
+    if not ask.has_traffic:
         return ()
     weeks = [1, 2, 3, 4] if ask.by is None else [max((ask.by - ask.today).days // 7, 1)]
     found = []
     for count in weeks:
-        units = int(ask.weekly * count)
+        units = int(ask.units_by(7 * count))
         found.append((7 * count, units, _visible(ask.design, units)))
     return tuple(found)
 
 
 def _visible(design: Design, units: int) -> float | None:
+    if units < 1:
+        return None
     try:
         return minimum_effect(design, units)
     except InputError:
@@ -154,9 +182,9 @@ def _remarks(units: Sequence[int]) -> list[str]:
 
 
 def _ways_out(ask: Ask, days: int | None) -> tuple[str, ...]:
-    if days is None or ask.weekly is None or days <= MOST_DAYS:
+    if not ask.has_traffic or (days is not None and days <= MOST_DAYS):
         return ()
-    units = int(ask.weekly * MOST_DAYS / 7)
+    units = int(ask.units_by(MOST_DAYS))
     effect, margin = (
         _visible(ask.design, units),
         _visible(replace(ask.design, effect=0.0, margin=0.05), units),

@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "What to run: units, days, the smallest effect in time, the chance of each verdict.",
     "flag": "Flags in files: look through them, ask them, see what an edit does, put them into force.",
     "metric": "Metrics over events in files: look through them, and copy worked ones.",
+    "aa": "Whether tests of a metric hold their level on its own past, where there is nothing to find.",
     "look": "Look at a running experiment: its exposures and events, a verdict, and the look kept.",
     "bots": "Programs among an experiment's units, and its result with and without them.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, and take their events.",

@@ -12,19 +12,22 @@ from upshot.doors.cli.options import SHARE, parse_split
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
+    from upshot.services.history import History
     from upshot.services.planning import Answer, Ask
 
+_GIVEN = click.core.ParameterSource.COMMANDLINE
 EPILOG = """\b
 Examples:
   upshot plan --baseline 10% --effect 5% --weekly 20000
   upshot plan --baseline 10% --effect 5% --weekly 20000 --by 2026-12-18
   upshot plan --kind mean --baseline 12.5 --std 40 --effect 3% --r2 0.4 --write plan.yaml
+  upshot plan --data upshot-data --metric conversion_rate --audience "Page Viewed" --effect 5%
 """
 
 
 @click.command("plan", epilog=EPILOG)
 @click.option(
-    "--baseline", type=SHARE, required=True, metavar="NUMBER", help="Control's share (10%) or mean."
+    "--baseline", type=SHARE, metavar="NUMBER", help="Control's share (10%) or mean; not beside --data."
 )
 @click.option(
     "--effect", type=SHARE, default=0.05, metavar="SHARE", help="Smallest relative effect that matters [5%]."
@@ -55,15 +58,27 @@ Examples:
     "--tests", type=click.IntRange(1), help="Tests in the family [one for each variant but control]."
 )
 @click.option(
-    "--metric", "metric_text", metavar="METRIC", help="The metric's column, for --write [converted]."
+    "--metric", "metric_text", metavar="METRIC",
+    help="The metric's column, for --write [converted]; with --data a metric over events.",
+)  # fmt: skip
+@click.option(
+    "--data", metavar="DIR", type=click.Path(path_type=Path),
+    help="Take baseline, spread, covariates and traffic from the events of this folder.",
+)  # fmt: skip
+@click.option(
+    "--audience", metavar="EVENT", help="With --data: only who does this event will be in it [any]."
 )
+@click.option(
+    "--metrics", "directory", metavar="DIR", type=click.Path(path_type=Path),
+    help="With --data: the folder of metrics over events [metrics].",
+)  # fmt: skip
 @click.option("--write", "file", metavar="FILE", help="Write the plan as YAML.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(**options: Any) -> None:
     """How many units, how long, what can be seen in time, and how it will probably end."""
     from upshot.services.planning import plan_experiment
 
-    ask = _ask(options)
+    ask = _ask_of_past(options) if options["data"] else _ask(options)
     answer = plan_experiment(ask)
     if options["file"]:
         _write(options, ask, answer)
@@ -75,10 +90,62 @@ def command(**options: Any) -> None:
         click.echo(f"plan: {options['file']}")
 
 
+def _ask_of_past(options: dict[str, Any]) -> "Ask":
+    """What is asked where the past says the rest."""
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from upshot.doors.cli.look import definitions_of
+    from upshot.services.history import Wanted, history
+
+    told = [name for name in ("baseline", "std", "weekly", "r2") if options[name]]
+    told += [
+        name for name in ("kind", "lower") if click.get_current_context().get_parameter_source(name) == _GIVEN
+    ]
+    if told:
+        raise InputError(
+            f"{', '.join('--' + name for name in told)} beside --data: the past says it, leave it out"
+        )
+    if not options["metric_text"]:
+        raise InputError("--data needs --metric: name a metric over events, such as conversion_rate")
+    found = history(
+        Wanted(
+            data=options["data"],
+            definitions=definitions_of(options["directory"]),
+            metric=options["metric_text"],
+            as_of=datetime.now(UTC),
+            audience=options["audience"],
+        )
+    )
+    click.echo(_past_words(found), err=options["as_json"])
+    metric = found.metric
+    share = metric.kind in ("proportion", "retention", "funnel")
+    given = {"baseline": found.baseline, "std": None if share else found.std, "kind": metric.kind or "mean",
+             "lower": metric.better == "lower", "r2": found.r_squared}  # fmt: skip
+    return replace(_ask(options | given), arrivals=found.arrivals, window=found.window)
+
+
+def _past_words(found: "History") -> str:
+    from upshot.report.words import percent
+
+    arrivals = found.arrivals
+    explained = f", of which covariates explain {percent(found.r_squared)}" if found.r_squared else ""
+    curve = ", ".join(f"{arrivals.units(days):,.0f} in {days // 7} wk" for days in (7, 14, 21, 28))
+    return (
+        f"Of {found.units:,} units that came from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: "
+        f"{found.metric.name} {found.baseline:.4g}, standard deviation {found.std:.4g}{explained}.\n"
+        f"Different units, by {arrivals.days} days of the past: {curve}; an outcome takes {found.window} days."
+    )
+
+
 def _ask(options: dict[str, Any]) -> "Ask":
     from upshot.services.planning import Ask
     from upshot.stats.design import Design
 
+    if options["baseline"] is None:
+        raise InputError(
+            "baseline is missing: give --baseline, or --data with --metric to take it from the past"
+        )
     split = parse_split(options["split"]) or {"control": 1.0, "treatment": 1.0}
     design = Design(
         kind=options["kind"], baseline=options["baseline"], std=options["std"], effect=options["effect"],
@@ -110,7 +177,8 @@ def _write(options: dict[str, Any], ask: "Ask", answer: "Answer") -> None:
     if not file.parent.is_dir():
         raise InputError(f"write {file}: there is no folder {file.parent}: make it first")
     metric = parse_metric(options["metric_text"] or "converted")
-    metric = replace(metric, kind=metric.kind or options["kind"], better=ask.design.better)
+    if ask.arrivals is None:  # else its definition over events says them
+        metric = replace(metric, kind=metric.kind or options["kind"], better=ask.design.better)
     plan = check_plan(plan_of(ask, answer, metric), "plan")
     file.write_text(plan_to_yaml(plan), encoding="utf-8")
 
@@ -151,9 +219,7 @@ def _print(ask: "Ask", answer: "Answer") -> None:
         "  " + ", ".join(f"[bold]{units:,}[/bold] units in {name}" for name, units in answer.units.items())
     )
     if answer.days is not None and answer.end is not None:
-        console.print(
-            f"  {answer.days} days ({answer.days // 7} weeks) at {ask.weekly:,.0f} units a week, to {answer.end}"
-        )
+        console.print(f"  {answer.days} days ({answer.days // 7} weeks) {_pace(ask)}, to {answer.end}")
     for remark in answer.remarks:
         console.print(f"  {remark}")
     _print_tables(console, answer)
@@ -162,6 +228,10 @@ def _print(ask: "Ask", answer: "Answer") -> None:
         for number, way in enumerate(answer.ways_out, start=1):
             console.print(f"  {number}. {way}")
     console.print()
+
+
+def _pace(ask: "Ask") -> str:
+    return "as units came in the past" if ask.weekly is None else f"at {ask.weekly:,.0f} units a week"
 
 
 def _print_tables(console: Any, answer: "Answer") -> None:
