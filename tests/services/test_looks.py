@@ -72,3 +72,21 @@ def test_the_same_data_are_the_same_look_on_any_day():
     assert is_same(look(), look(day=date(2026, 1, 6)))
     assert not is_same(look(), look(units=101))
     assert not is_same(look(), look(effect=0.2))
+
+
+def test_sums_in_another_order_are_the_same_data():
+    """Engines that sum in parallel give another last digit each time, and that is no news."""
+    effect = 2.942665785051107
+    numbers = {"n": 9, "std_error": 1.0, "df": 8.0, "fixed_z": 2.9, "p_value": 0.01, "harm_p_value": 1.0}
+    first, again, other = (
+        Look(
+            number=1,
+            information=0.5,
+            comparisons={("m", "b"): PastComparison(effect=value, **numbers)},
+            units={"a": 5, "b": 5},
+        )
+        for value in (effect, effect * (1 + 1e-15), effect * (1 + 1e-6))
+    )
+    assert first.comparisons["m", "b"].effect != again.comparisons["m", "b"].effect
+    assert is_same(first, again)
+    assert not is_same(first, other)

@@ -249,7 +249,8 @@ def _is_nothing_new(last: StoredLook, again: Findings, given: Situation) -> bool
     known = last.situation
     told = set(given.notes) <= set(known.notes) and given.acknowledged.items() <= known.acknowledged.items()
     same = is_same(again.analysis.look, last.look) and again.analysis.look.day == last.look.day
-    return told and same and again.verdict == last.verdict
+    ended = [(one.verdict, one.cause, one.winner) for one in (again.verdict, last.verdict)]
+    return told and same and ended[0] == ended[1]
 
 
 def _situation(last: StoredLook | None, given: Situation) -> Situation:

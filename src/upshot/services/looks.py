@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,13 @@ def write_looks(path: Path, looks: Sequence[Look]) -> None:
 
 
 def is_same(first: Look, second: Look) -> bool:
-    """Whether two looks saw the same data."""
-    effects = [{key: past.effect for key, past in look.comparisons.items()} for look in (first, second)]
-    return first.units == second.units and effects[0] == effects[1]
+    """Whether two looks saw the same data; sums that an engine made in another order are the same."""
+    one, other = first.comparisons, second.comparisons
+    return (
+        first.units == second.units
+        and one.keys() == other.keys()
+        and all(isclose(past.effect, other[key].effect, rel_tol=1e-9) for key, past in one.items())
+    )
 
 
 def _entry(look: Look) -> dict[str, Any]:
