@@ -18,6 +18,7 @@ from upshot.events.message import (
     BatchTooLargeError,
     UnreadableError,
     as_batch,
+    corrected,
     read_batch,
 )
 from upshot_sdk.messages import Messages, batch
@@ -215,13 +216,32 @@ def test_an_event_without_id_has_one_by_its_content():
 
 @given(st.integers(-86_400, 86_400), st.integers(0, 10**6), st.integers(0, 3600))
 def test_a_wrong_clock_is_corrected(wrong, before_sending, on_the_way):
-    """A client a day off tells the same time as one that is right."""
+    """A client a day off tells the same time as one that is right, but for seconds that may be the way's."""
     happened = RECEIVED - timedelta(seconds=before_sending + on_the_way)
     sent = RECEIVED - timedelta(seconds=on_the_way)
     off = timedelta(seconds=wrong)
     event = one({**TRACK, "timestamp": (happened + off).isoformat()}, sentAt=(sent + off).isoformat())
-    assert event.time - microseconds(happened) == on_the_way * 1_000_000
     assert event.timestamp == microseconds(happened + off)
+    if abs(on_the_way - wrong) >= 10:
+        assert event.time - microseconds(happened) == on_the_way * 1_000_000
+    if abs(on_the_way - wrong) <= 5:
+        assert event.time == min(event.timestamp, microseconds(RECEIVED))
+
+
+WAY = st.integers(0, 2 * 10**6)
+PAUSE = st.integers(0, 10**7)
+
+
+@given(st.integers(-(10**12), 10**12), PAUSE, PAUSE, WAY, WAY)
+def test_two_batches_of_a_clock_stay_in_order_as_far_as_their_ways_are_alike(wrong, gap, waited, way, other):
+    """An event after an exposure, each in its own batch: of a right clock never before it, of another by no more than
+    twice what the first batch was slower by."""
+    exposed, told = 10**15, 10**15 + wrong
+    first = corrected(told, told + waited, exposed + waited + way)
+    second = corrected(told + gap, told + gap + waited, exposed + gap + waited + other)
+    assert second - first >= min(gap, 0) - 2 * max(way - other, 0) + (gap if way == other else 0)
+    if -3 * 10**6 <= wrong <= 0:
+        assert second >= first
 
 
 @pytest.mark.parametrize("time", ["2031-01-01T00:00:00Z", "9999-12-31T23:59:59-10:00"])

@@ -19,6 +19,8 @@ from upshot.events.frame import Frame, Source
 
 MAX_EVENT = 32_768
 MAX_BATCH = 512_000
+ON_THE_WAY = 5_000_000
+"""Microseconds between sending and receipt that are the way, and say nothing of the client's clock."""
 
 Kind = Literal["track", "identify", "page", "screen", "group", "alias"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -201,13 +203,23 @@ def _event(frame: Frame, batch: _Batch, raw: bytes) -> Event:
 def corrected(timestamp: int | None, sent_at: int | None, received_at: int) -> int:
     """When something happened by the server's clock: a client's clock may be wrong, but is as wrong when it sends.
 
+    What lies between sending and receipt is the error of the client's clock and the time on the way. Up to `ON_THE_WAY`
+    it is taken for the way, so that two batches of a right clock, one of them slower, keep their events in order and an
+    event right after its exposure stays after it. From twice of it on it is taken for the clock's, whole; in between it
+    grows from none to all, as a step would tear apart the batches of a clock that is wrong by just that much.
+
+    All in microseconds since 1970.
+
     >>> corrected(timestamp=100, sent_at=130, received_at=1_030)
-    1000
+    100
+    >>> corrected(timestamp=1_000_000, sent_at=2_000_000, received_at=3_602_000_000)
+    3601000000
     """
     if timestamp is None:
         return received_at
-    drift = 0 if sent_at is None else received_at - sent_at
-    return min(max(timestamp + drift, 0), received_at)
+    apart = 0 if sent_at is None else received_at - sent_at
+    beyond = min(max(abs(apart) - ON_THE_WAY, 0) * 2, abs(apart))
+    return min(max(timestamp + (beyond if apart > 0 else -beyond), 0), received_at)
 
 
 def _typed(raw: bytes) -> _Message:
