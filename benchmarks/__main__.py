@@ -10,6 +10,7 @@ BENCHMARKS = (
     "ofrep",
     "ingest",
     "durability",
+    "replay",
     "live_aa",
     "monitoring",
     "calibration",
