@@ -18,6 +18,7 @@ def test_everything_that_can_be_set():
         "UPSHOT_ALLOWED_ORIGINS": "https://shop.example,http://localhost:3000",
         "UPSHOT_FLAG_SET": "shop/production",
         "UPSHOT_RATE_LIMIT": "1e3",
+        "UPSHOT_CLOCK": "demo/clock",
     }
     assert read_settings(environ) == Settings(
         server_key=SERVER,
@@ -25,6 +26,7 @@ def test_everything_that_can_be_set():
         allowed_origins=("https://shop.example", "http://localhost:3000"),
         flag_set="shop/production",
         rate_limit=1_000.0,
+        clock="demo/clock",
     )
 
 

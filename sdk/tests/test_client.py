@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from faults import FAULTS, certified, faulty, never_answers, refused, slow_body
@@ -240,6 +241,22 @@ def test_what_is_peeked_can_be_exposed_later(serve, connect):
     client.expose(client.peek("absent", context), context)
     assert client.flush()
     assert len(server.messages) == 1
+
+
+def test_events_and_rules_go_by_the_clock_that_was_given(serve, connect):
+    """What a simulation needs: nothing that is sent or answered tells the system's time."""
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    rules = [{"id": "later", "from": "2026-03-02T13:00:00Z", "variant": "treatment"}]
+    server = serve(payload(rules=rules))
+    now = [at.timestamp()]
+    client = connect(server.url, clock=lambda: now[0])
+    assert client.evaluate("checkout", {"targetingKey": "u1"}).variant == "control"
+    now[0] += 3600
+    assert client.evaluate("checkout", {"targetingKey": "u1"}).variant == "treatment"
+    client.track("Purchase", {"targetingKey": "u1"})
+    assert client.flush()
+    (batch,) = server.batches
+    assert batch["sentAt"] == batch["batch"][0]["timestamp"] == "2026-03-02T13:00:00.000+00:00"
 
 
 def test_numbers_have_no_gap_where_nothing_is_lost(serve, connect):

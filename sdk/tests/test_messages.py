@@ -157,3 +157,10 @@ def test_a_batch_says_when_it_was_sent():
     body = json.loads(batch((b'{"a":1}', b'{"b":2}')))
     assert body["batch"] == [{"a": 1}, {"b": 2}]
     assert abs((datetime.now(UTC) - datetime.fromisoformat(body["sentAt"])).total_seconds()) < 5
+
+
+def test_times_are_those_of_the_clock_that_was_given():
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    message = json.loads(Messages(at.timestamp).track("Purchase", {"userId": "u1"}, None))
+    assert message["timestamp"] == "2026-03-02T12:00:00.000+00:00"
+    assert json.loads(batch((b"{}",), at.timestamp))["sentAt"] == message["timestamp"]

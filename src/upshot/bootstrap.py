@@ -1,6 +1,7 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,18 +15,35 @@ from upshot.services.flags import Flags
 from upshot.services.monitoring import Monitor
 from upshot.services.rollout_tally import Signals
 from upshot.settings import Settings
+from upshot.simulate.clock import SharedClock
 from upshot.store.control import ControlStore
 from upshot.store.engine import sqlite_url
 from upshot.store.flag_files import FlagDirectory
 
+Clock = Callable[[], datetime]
 
-def open_flags(directory: Path) -> Flags:
+
+def open_clock(settings: Settings) -> Clock:
+    """What gives now: the system's clock, or that of a simulation which the settings name.
+
+    Raises:
+        InputError: they name none.
+    """
+    return SharedClock.open(Path(settings.clock)).now if settings.clock else system_clock
+
+
+def system_clock() -> datetime:
+    """Now, by the system's clock."""
+    return datetime.now(UTC)
+
+
+def open_flags(directory: Path, clock: Clock = system_clock) -> Flags:
     """The flags of a directory, in force.
 
     Raises:
         InputError: they cannot be read; every mistake is named.
     """
-    return Flags(FlagDirectory(directory), new_salt)
+    return Flags(FlagDirectory(directory), new_salt, clock)
 
 
 def open_log(directory: Path) -> EventLog:
@@ -42,11 +60,13 @@ def open_log(directory: Path) -> EventLog:
         ) from None
 
 
-def open_store(data: Path, url: str | None = None, *, made: bool = False) -> ControlStore:
+def open_store(
+    data: Path, url: str | None = None, *, made: bool = False, clock: Clock = system_clock
+) -> ControlStore:
     """The control store: of a data directory, or the one that a URL names.
 
     Args:
-        made: a data directory that has none gets one.
+        made: a data directory that has none gets one. clock: gives the times of changes.
 
     Raises:
         InputError: it has none, or the URL names nothing that can be used.
@@ -57,33 +77,31 @@ def open_store(data: Path, url: str | None = None, *, made: bool = False) -> Con
         raise InputError(
             f"there is no store in {data}: name another by --data; `upshot key create` makes one"
         )
-    return ControlStore.open(url or sqlite_url(path), _now)
+    return ControlStore.open(url or sqlite_url(path), clock)
 
 
-def open_alerts(store: ControlStore, settings: Settings) -> Alerts:
+def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> Alerts:
     """The alerts of a server, told where its settings say.
 
     Raises:
         InputError: an address that they should go to cannot be one.
     """
     channels = read_channels(settings.alerts, settings.alert_secret, read_allowed(settings.alerts_allow))
-    return Alerts(store, channels, _now)
+    return Alerts(store, channels, clock)
 
 
-def open_monitor(flags: Path, data: Path, alerts: Alerts, settings: Settings) -> Monitor:
+def open_monitor(
+    flags: Path, data: Path, alerts: Alerts, settings: Settings, clock: Clock = system_clock
+) -> Monitor:
     """The watch over the rollouts of a directory of flags, by the events of a data directory."""
     given = {name: getattr(settings, name) for name in ("error_event", "error_property", "latency_property")}
     signals = Signals(**{name: value for name, value in given.items() if value is not None})
-    return Monitor(FlagDirectory(flags), data, alerts, _now, signals)
+    return Monitor(FlagDirectory(flags), data, alerts, clock, signals)
 
 
-def open_anomalies(flags: Path, data: Path, alerts: Alerts) -> AnomalyWatch:
+def open_anomalies(flags: Path, data: Path, alerts: Alerts, clock: Clock = system_clock) -> AnomalyWatch:
     """The watch over the experiments of a directory of flags, by the events of a data directory."""
-    return AnomalyWatch(FlagDirectory(flags), data, alerts, _now)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return AnomalyWatch(FlagDirectory(flags), data, alerts, clock)
 
 
 def new_salt() -> str:

@@ -22,6 +22,7 @@ class Settings:
         alerts_allow: hosts, addresses and networks that alerts may go to although they are not public.
         error_event, error_property, latency_property: what monitoring takes for an error and for a latency; None: as
             it does by default.
+        clock: the file of a clock that a simulation moves; None: the system's is used.
     """
 
     server_key: str | None = field(default=None, repr=False)
@@ -35,6 +36,7 @@ class Settings:
     error_event: str | None = None
     error_property: str | None = None
     latency_property: str | None = None
+    clock: str | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -64,6 +66,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         error_event=environ.get("UPSHOT_ERROR_EVENT") or None,
         error_property=environ.get("UPSHOT_ERROR_PROPERTY") or None,
         latency_property=environ.get("UPSHOT_LATENCY_PROPERTY") or None,
+        clock=environ.get("UPSHOT_CLOCK") or None,
     )
 
 

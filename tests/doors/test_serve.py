@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -185,6 +186,34 @@ def test_the_draws_outlive_the_server(tmp_path):
     assert set(seen[0]) == {"on", "off"}
 
 
+def test_server_and_sdk_share_the_clock_of_a_simulation(flags, tmp_path_factory):
+    """Rules, receipt times and the SDK's times go by it, so what happened needs no correction."""
+    from upshot.simulate.clock import SharedClock
+    from upshot_sdk import Client
+
+    at, place = datetime(2026, 3, 2, 12, tzinfo=UTC), tmp_path_factory.mktemp("clock")
+    clock = SharedClock.create(place / "clock", at)
+    rule = "\n    rules: [{id: later, starts: 2026-03-02T13:00:00Z, variant: off}]\n"
+    (flags / "flags.yaml").write_text(FLAGS.rstrip() + rule, encoding="utf-8")
+    key = KEYS["UPSHOT_SERVER_KEY"]
+    with (
+        started(flags, **KEYS, UPSHOT_CLOCK=str(place / "clock")) as (_, about),
+        Client(about["url"], key, start_timeout=9, directory=place, clock=clock.seconds) as client,
+    ):
+        headers = {"X-API-Key": key}
+        values = []
+        for hour in range(2):
+            clock.move(at + timedelta(hours=hour))
+            values.append(httpx.post(about["url"] + CHECKOUT, json=ASKED, headers=headers).json()["value"])
+            client.track("Purchase", {"targetingKey": "user-1"})
+            assert client.flush(9)
+    assert values == [True, False]
+    with connect(Path(f"{flags}-data")) as database:
+        found = database.execute("SELECT time, received_at FROM events ORDER BY time").fetchall()
+    naive = at.replace(tzinfo=None)
+    assert found == [(naive + timedelta(hours=hour),) * 2 for hour in range(2)]
+
+
 def test_what_was_answered_is_there_after_kill_9_and_a_restart(flags):
     """The segment of the killed process is sealed by the next one; both take events under one directory."""
     event = {"type": "track", "event": "Bought", "userId": "u1"}
@@ -267,6 +296,10 @@ def test_a_port_that_is_taken(flags):
     [
         ({"UPSHOT_SERVER_KEY": "short"}, "UPSHOT_SERVER_KEY has 5 characters"),
         ({"UPSHOT_ALLOWED_ORIGINS": "shop"}, "UPSHOT_ALLOWED_ORIGINS holds 'shop'"),
+        (
+            {"UPSHOT_CLOCK": "nowhere/clock"},
+            "nowhere/clock is no clock of a simulation: leave UPSHOT_CLOCK out",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used(flags, extra, said):

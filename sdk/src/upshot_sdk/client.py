@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping
 from threading import Lock
-from time import monotonic
+from time import monotonic, time
 from types import MappingProxyType
 from typing import Any, Self
 from weakref import WeakSet
@@ -53,6 +53,8 @@ class Client:
         directory: keeps the last good flags and the events not yet delivered; None: ``UPSHOT_SDK_DIR``, else a
             state directory of the user.
         ssl_context: for certificates that the system does not know.
+        clock: gives the seconds since 1970: the times of events, and what rules with a time go by; another than the
+            system's is for simulations and tests.
 
     Raises:
         ValueError: the URL, the key or a number of seconds cannot be one.
@@ -69,12 +71,13 @@ class Client:
         request_timeout: float = 5.0,
         directory: "str | os.PathLike[str] | None" = None,
         ssl_context: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time,
     ) -> None:
         _check_seconds("start_timeout", start_timeout, least=0.0)
         _check_seconds("poll_interval", poll_interval, least=0.1)
         _check_seconds("request_timeout", request_timeout, least=0.1)
         self._server = Server(url, key, ssl_context)
-        self._timeout = request_timeout
+        self._timeout, self._clock = request_timeout, clock
         self._directory = open_directory(directory, url, key)
         self._listeners: tuple[Listener, ...] = ()
         self._exposures = Exposures()
@@ -110,7 +113,8 @@ class Client:
         ruleset = self._freshness.ruleset
         if ruleset is None:
             return failure(PROVIDER_NOT_READY, self._why_not(), _flag(flag_key))._replace(value=default)
-        return ruleset.evaluate(flag_key, context, default)
+        now = None if self._clock is time else self._clock()
+        return ruleset.evaluate(flag_key, context, default, now)
 
     def expose(self, answer: Evaluation, context: Context) -> None:
         """Send that a unit has met what it was given by `peek`. An answer that nobody analyses sends nothing."""
@@ -212,9 +216,9 @@ class Client:
 
     def _begin(self) -> None:
         """What belongs to one process: numbered messages and the threads that bring them out."""
-        self._messages = Messages()
+        self._messages = Messages(self._clock)
         process = f"{os.getpid()}-{self._messages.instance}"
-        self._delivery = Delivery(self._server, self._directory, process, self._timeout)
+        self._delivery = Delivery(self._server, self._directory, process, self._timeout, self._clock)
         _leave_with_multiprocessing()
 
     def _send(self, make: Callable[[], bytes]) -> bool:

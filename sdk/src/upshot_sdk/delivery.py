@@ -7,10 +7,11 @@ sends what is in the spool; so neither a slow server nor a slow disk is felt, an
 import json
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 from upshot_sdk.backoff import backoff
 from upshot_sdk.messages import batch
@@ -36,11 +37,19 @@ class Delivery:
     Args:
         server: that takes them. directory: for the spool; None: memory only.
         process: a name that no other process or client has. request_timeout: seconds that one request may take.
+        clock: gives the seconds since 1970 that batches are sent at.
     """
 
-    def __init__(self, server: Server, directory: Path | None, process: str, request_timeout: float) -> None:
+    def __init__(
+        self,
+        server: Server,
+        directory: Path | None,
+        process: str,
+        request_timeout: float,
+        clock: Callable[[], float] = time,
+    ) -> None:
         self._server = server
-        self._timeout = request_timeout
+        self._timeout, self._clock = request_timeout, clock
         self._queue: deque[bytes] = deque()
         self._disk = _disk_spool(directory, process)
         self._memory = MemorySpool(MAX_SPOOLED // 8)
@@ -148,7 +157,9 @@ class Delivery:
         seconds = min(self._timeout, self._deadline - monotonic())
         try:
             answer = (
-                self._server.post_batch(batch(segment.messages), seconds) if segment.messages else _NOTHING
+                self._server.post_batch(batch(segment.messages, self._clock), seconds)
+                if segment.messages
+                else _NOTHING
             )
         except TransportError as error:
             return self._pause(str(error), None)

@@ -1,7 +1,7 @@
 """Events and exposures as messages of Segment's HTTP API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -36,9 +36,13 @@ class Messages:
 
     Attributes:
         instance: the name of the instance, random.
+
+    Args:
+        clock: gives the seconds since 1970.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time) -> None:
+        self._clock = clock
         self.instance = urandom(8).hex()
         self._numbers = count(1)
 
@@ -90,7 +94,7 @@ class Messages:
         message = {
             "type": kind,
             "messageId": f"{self.instance}-{number}",
-            "timestamp": datetime.fromtimestamp(time(), UTC).isoformat(timespec="milliseconds"),
+            "timestamp": _moment(self._clock()),
             **_who(context, exposed),
             **content,
             "context": {
@@ -124,10 +128,13 @@ def exposure_of(answer: Evaluation, context: Context) -> tuple[str, int, str, st
     return None if unit is None else (found["flag"], found["monitored"], unit, answer.variant)
 
 
-def batch(messages: tuple[bytes, ...]) -> bytes:
+def batch(messages: tuple[bytes, ...], clock: Callable[[], float] = time) -> bytes:
     """The body that carries messages, with the time of sending by which the server corrects a wrong clock."""
-    sent = datetime.fromtimestamp(time(), UTC).isoformat(timespec="milliseconds")
-    return b'{"batch":[' + b",".join(messages) + b'],"sentAt":"' + sent.encode() + b'"}'
+    return b'{"batch":[' + b",".join(messages) + b'],"sentAt":"' + _moment(clock()).encode() + b'"}'
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _who(context: Context, exposed: Properties | None) -> dict[str, str]:

@@ -36,6 +36,7 @@ Environment:
   UPSHOT_ERROR_EVENT      the event that monitoring takes for an error [Error]
   UPSHOT_ERROR_PROPERTY   the property that makes any event one where it is true [error]
   UPSHOT_LATENCY_PROPERTY the property with the milliseconds that something took [latency_ms]
+  UPSHOT_CLOCK            the file of a clock that a simulation moves, as `upshot demo` does [the system's]
 """
 
 _AT_HOME = ("127.0.0.1", "::1", "localhost")
@@ -72,7 +73,15 @@ def command(
     Keys that `upshot key create` gives out open it a second later, beside those of the environment. Without keys in
     the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import open_alerts, open_anomalies, open_flags, open_log, open_monitor, open_store
+    from upshot.bootstrap import (
+        open_alerts,
+        open_anomalies,
+        open_clock,
+        open_flags,
+        open_log,
+        open_monitor,
+        open_store,
+    )
     from upshot.doors.web.app import create_app
     from upshot.doors.web.beside import Beside
     from upshot.doors.web.server import listen, run
@@ -83,7 +92,8 @@ def command(
 
     given = read_settings(os.environ)
     settings = _with_keys(given, host)
-    flags = open_flags(Path(directory))
+    clock = open_clock(settings)
+    flags = open_flags(Path(directory), clock)
     listening = listen(host, port)
     about = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}",
@@ -97,18 +107,18 @@ def command(
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with (
         closing(open_log(Path(data))) as log,
-        closing(open_store(Path(data), url, made=True)) as store,
+        closing(open_store(Path(data), url, made=True, clock=clock)) as store,
         _compacting(Path(data), compact_every),
     ):
-        alerts = open_alerts(store, settings)
-        with closing(open_monitor(Path(directory), Path(data), alerts, settings)) as monitor:
-            anomalies = open_anomalies(Path(directory), Path(data), alerts)
+        alerts = open_alerts(store, settings, clock)
+        with closing(open_monitor(Path(directory), Path(data), alerts, settings, clock)) as monitor:
+            anomalies = open_anomalies(Path(directory), Path(data), alerts, clock)
             beside = (
                 Beside(monitor.look, monitoring.EVERY),
                 Beside(anomalies.look, EVERY),
                 Beside(alerts.deliver, 1.0),
             )
-            app = create_app(flags, log, settings, ring=KeyRing(store), beside=beside)
+            app = create_app(flags, log, settings, lambda: clock().timestamp(), KeyRing(store), beside)
             click.echo(json.dumps(about) if as_json else _told(about))
             run(app, listening)
 

@@ -24,7 +24,7 @@ class ExposureLog:
 
     def __init__(self, log: EventLog, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._messages = Messages()
+        self._messages = Messages(clock)
         self._met = Exposures()
 
     def saw(self, source: str, answer: Evaluation, context: Context) -> None:
@@ -33,7 +33,7 @@ class ExposureLog:
         if exposure is None or not self._met.first(*exposure):
             return
         try:
-            body = batch((self._messages.exposure(answer, context),))
+            body = batch((self._messages.exposure(answer, context),), self._clock)
             written = self._log.append(Frame(Source(source), round(self._clock() * 1_000_000), body))
         except UnavailableError:
             self._met.forget(*exposure)

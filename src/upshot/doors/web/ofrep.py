@@ -52,7 +52,7 @@ class Ofrep:
             return _json(msgspec.structs.replace(context, key=key), 400)
         published = self._live.served.published
         common = metadata_of(context, published.revision, self._flag_set)
-        evaluation = published.ruleset.evaluate(key, context)
+        evaluation = published.ruleset.evaluate(key, context, now=self._live.clock())
         found = answer(key, evaluation, common, hidden=_HIDDEN[holder.kind])
         if holder.kind == "server":  # a page asks for all flags and sends exposures of those that it uses
             self._exposures.saw(holder.source, evaluation, context)
@@ -75,7 +75,7 @@ class Ofrep:
         ruleset, hidden = served.published.ruleset, _HIDDEN[holder.kind]
         body = {
             "flags": [
-                answer(key, ruleset.evaluate(key, context), common, hidden=hidden)
+                answer(key, ruleset.evaluate(key, context, now=now), common, hidden=hidden)
                 for key in ruleset.flag_keys
             ],
             "metadata": {"flagSetId": self._flag_set, "version": served.published.revision},
