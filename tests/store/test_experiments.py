@@ -2,13 +2,18 @@ import hashlib
 import json
 import threading
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from sqlalchemy import text
 
 from upshot.errors import ConflictError, InputError, NotFoundError
 from upshot.formats.canonical import content_hash
+from upshot.formats.experiments import design_from_mapping, design_from_yaml
 from upshot.formats.plans import plan_from_yaml
+from upshot.model.course import Course, LaggingCheck, Unsealing
+from upshot.model.decision import Situation
+from upshot.model.experiment import Design
 from upshot.model.lifecycle import FOLLOWERS
 from upshot.store import experiments
 from upshot.store.audit import entries, verify
@@ -143,7 +148,71 @@ def test_another_plan_leaves_the_earlier_one_to_be_found(store):
         assert experiments.plan_of(connection, made.plan_hash) == made.plan
         assert experiments.plan_of(connection, saved.plan_hash) == saved.plan
     last = chain(store)[-1]
-    assert (json.loads(last.before)["plan"]["looks"], json.loads(last.after)["plan"]["looks"]) == (14, 21)
+    assert tuple(json.loads(side)["design"]["plan"]["looks"] for side in (last.before, last.after)) == (
+        14,
+        21,
+    )
+
+
+DESIGN = design_from_yaml("""
+name: a shorter checkout
+type: ui
+flag: checkout
+owner: ann
+hypothesis: fewer fields, more orders
+background: support hears of it each day
+variants: {control: all fields, shorter: those that we need}
+plan: {metrics: [ordered], split: {shorter: 1, control: 1}, monitoring: fixed, planned_units: 9}
+segments: [country]
+rollback: turn the flag off
+execution: {automatic: [KILL], rollout: [10%, 100%], every: 12h, holdback: 5%}
+lagging: [{metric: d30_retention, after: 30d}]
+tags: [checkout]
+exceptions: {minimum_runtime: it is december}
+""")
+
+
+def test_a_design_is_read_as_it_was_proposed(store):
+    made = create(store, DESIGN)
+    assert find(store, made.id).design == replace(DESIGN, plan=replace(DESIGN.plan, id=made.id))
+    assert list(made.design.variants) == ["control", "shorter"]
+    assert design_from_mapping(json.loads(chain(store)[-1].after)["design"]) == made.design
+
+
+def test_a_plan_alone_is_a_design_that_says_no_more(store):
+    made = create(store)
+    assert made.design == Design(plan=made.plan)
+    assert change(store, experiments.save_plan, made.id, replace(PLAN, looks=3)).design.flag == ""
+
+
+def test_a_plan_that_changes_leaves_the_rest_of_the_design(store):
+    made = create(store, DESIGN)
+    saved = change(store, experiments.save_plan, made.id, replace(DESIGN.plan, name="another"))
+    assert (saved.design.name, saved.design.flag) == ("another", "checkout")
+    again = change(store, experiments.save_design, made.id, replace(saved.design, tags=("b",)))
+    assert (again.version, again.plan_hash, again.design.tags) == (3, saved.plan_hash, ("b",))
+    assert change(store, experiments.save_design, made.id, again.design) == again
+
+
+def test_what_happened_is_kept_with_its_row(store):
+    made = create(store)
+    seen = Unsealing(at=made.created_at, actor="bob", reason="the news")
+    check = LaggingCheck(metric="d30_retention", due=date(2027, 1, 5))
+    course = Course(situation=Situation(acknowledged={"outliers": "known"}), unsealed=seen, lagging=(check,))
+    saved = change(store, experiments.save_course, made.id, "experiment.unsealed", course)
+    assert find(store, made.id).course == saved.course == course
+    last = chain(store)[-1]
+    assert (last.action, json.loads(last.after)["course"]["unsealed"]["actor"]) == (
+        "experiment.unsealed",
+        "bob",
+    )
+    assert "design" not in json.loads(last.after)
+    assert change(store, experiments.save_course, made.id, "experiment.unsealed", course) == saved
+
+
+def test_a_text_that_no_database_keeps_is_refused(store):
+    with pytest.raises(InputError, match="the design"):
+        create(store, replace(DESIGN, background="half a \ud83d pair"))
 
 
 def test_the_same_plan_again_is_no_change(store):

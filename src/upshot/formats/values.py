@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -146,4 +146,5 @@ _PLAIN: dict[Any, Reader] = {
     int: _exactly(int),
     float: float,
     date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
 }

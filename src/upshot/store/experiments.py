@@ -1,9 +1,11 @@
-"""Experiments: the plan, and where in its life each one is.
+"""Experiments: the design with its plan, where in its life each one is, and what happened to it.
 
 Plans are kept by their hash and never change, so that every look can be replayed with the plan of its time.
 """
 
+import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +14,11 @@ from sqlalchemy import Connection, RowMapping, Select, insert, select, update
 
 from upshot.errors import ConflictError, InputError, NotFoundError
 from upshot.formats.canonical import canonical_json, content_hash
-from upshot.formats.plans import ADAPTER, plan_to_mapping
+from upshot.formats.experiments import design_of, design_to_mapping, details_to_mapping
+from upshot.formats.plans import ADAPTER
+from upshot.formats.values import read_value, write_value
+from upshot.model.course import Course
+from upshot.model.experiment import Design
 from upshot.model.lifecycle import FOLLOWERS, State
 from upshot.model.plan import Plan
 from upshot.store.audit import Change, record
@@ -27,38 +33,51 @@ class Experiment:
     """An experiment as it is kept.
 
     Attributes:
-        id: ``EXP-2026-001``. plan: what is fixed; its ``id`` is the same.
+        id: ``EXP-2026-001``.
+        design: what was agreed, its plan included; of one that only ever had a plan, that alone.
+        plan: what is fixed; its ``id`` is the same.
         plan_hash: of the plan's canonical JSON (`upshot.formats.canonical.content_hash`).
         state: where in its life it is. phase: the number of the stretch with one allocation, from 1.
         created_at, started_at: when it was planned, and when it started to run; None: not yet.
+        course: what happened to it beside its looks.
         version: grows with every change.
     """
 
     id: str
-    plan: Plan
+    design: Design
     plan_hash: str
     state: State
     phase: int
     created_at: datetime
     started_at: datetime | None
+    course: Course
     version: int
 
+    @property
+    def plan(self) -> Plan:
+        """What is fixed."""
+        return self.design.plan
 
-def create(change: Change, plan: Plan) -> Experiment:
+
+def create(change: Change, asked: Design | Plan) -> Experiment:
     """A planned experiment; where its plan has no id, it gets the next of the year.
+
+    Args:
+        asked: what was agreed, or the plan alone.
 
     Raises:
         ConflictError: there is one with this id.
     """
-    experiment_id = storable(plan.id, "the experiment's id") or _next_id(change)
+    design = asked if isinstance(asked, Design) else Design(plan=asked)
+    experiment_id = storable(design.id, "the experiment's id") or _next_id(change)
     if _row(change.connection, experiment_id) is not None:
         raise ConflictError(
             f"there is an experiment {experiment_id}: give another id, or none to get the next one"
         )
-    plan = replace(plan, id=experiment_id)
     row: dict[str, Any] = {
         "id": experiment_id,
-        "plan": _keep_plan(change.connection, plan),
+        "plan": _keep_plan(change.connection, replace(design.plan, id=experiment_id)),
+        "design": _details(design),
         "state": "planned",
         "phase": 1,
         "created_at": change.at,
@@ -69,7 +88,15 @@ def create(change: Change, plan: Plan) -> Experiment:
 
 
 def save_plan(change: Change, experiment_id: str, plan: Plan, expected: int | None = None) -> Experiment:
-    """Give an experiment another plan; services say which edits are allowed when.
+    """Give an experiment another plan, all else of its design as it is; raises as `save_design`."""
+    before = _unchanged(change.connection, experiment_id, expected)
+    return _saved(change, before, replace(before.design, plan=plan))
+
+
+def save_design(
+    change: Change, experiment_id: str, design: Design, expected: int | None = None
+) -> Experiment:
+    """Give an experiment another design; services say which edits are allowed when.
 
     Args:
         expected: the version that was read before the edit; None: whatever is there.
@@ -79,19 +106,38 @@ def save_plan(change: Change, experiment_id: str, plan: Plan, expected: int | No
         ConflictError: somebody else changed it meanwhile.
         InputError: the plan has another id.
     """
+    return _saved(change, _unchanged(change.connection, experiment_id, expected), design)
+
+
+def save_course(
+    change: Change, experiment_id: str, action: str, course: Course, expected: int | None = None
+) -> Experiment:
+    """Keep what happened to an experiment; ``action`` is what it was, as ``experiment.unsealed``.
+
+    Raises:
+        NotFoundError: there is no such experiment.
+        ConflictError: somebody else changed it meanwhile.
+    """
     before = _unchanged(change.connection, experiment_id, expected)
-    if plan.id not in ("", experiment_id):
-        raise InputError(
-            f"the plan's id is {plan.id}, and it is saved for {experiment_id}: leave it out, or name the same"
-        )
-    digest = _keep_plan(change.connection, replace(plan, id=experiment_id))
-    if digest == before.plan_hash:
+    if course == before.course:
         return before
-    return _changed(change, "experiment.edited", before, {"plan": digest})
+    return _changed(change, action, before, {"course": _course_text(course)})
 
 
-def move(change: Change, experiment_id: str, to: State, expected: int | None = None) -> Experiment:
+def move(
+    change: Change,
+    experiment_id: str,
+    to: State,
+    expected: int | None = None,
+    *,
+    course: Course | None = None,
+    beside: Mapping[str, Any] | None = None,
+) -> Experiment:
     """Move an experiment on in its life; its start is remembered, with the hash of the plan in the same row.
+
+    Args:
+        course: what happened to it with this; None: nothing more.
+        beside: what the row of the chain tells further, such as the salt that it starts with.
 
     Raises:
         NotFoundError: there is no such experiment.
@@ -102,7 +148,8 @@ def move(change: Change, experiment_id: str, to: State, expected: int | None = N
         ways = " or ".join(FOLLOWERS[before.state]) or "nothing else"
         raise ConflictError(f"{experiment_id} is {before.state} and cannot be {to}: it can become {ways}")
     starts = {"started_at": change.at} if to == "running" and before.started_at is None else {}
-    return _changed(change, f"experiment.{to}", before, {"state": to, **starts})
+    told = {} if course is None else {"course": _course_text(course)}
+    return _changed(change, f"experiment.{to}", before, {"state": to, **starts, **told}, beside)
 
 
 def begin_phase(change: Change, experiment_id: str, expected: int | None = None) -> Experiment:
@@ -161,7 +208,11 @@ def _row(connection: Connection, experiment_id: str) -> RowMapping | None:
 
 def _experiment(row: RowMapping) -> Experiment:
     return Experiment(
-        id=row["id"], plan=_plan(row["body"]), plan_hash=row["plan"], **{name: row[name] for name in _OWN}
+        id=row["id"],
+        design=design_of(_plan(row["body"]), json.loads(row["design"] or "{}")),
+        plan_hash=row["plan"],
+        course=read_value(Course, row["course"]) if row["course"] else Course(),
+        **{name: row[name] for name in _OWN},
     )
 
 
@@ -185,6 +236,26 @@ def _keep_plan(connection: Connection, plan: Plan) -> str:
     return digest
 
 
+def _details(design: Design) -> str:
+    return storable(write_value(details_to_mapping(design)), "the design")
+
+
+def _course_text(course: Course) -> str:
+    return storable(write_value(course), "what happened")
+
+
+def _saved(change: Change, before: Experiment, design: Design) -> Experiment:
+    if design.id not in ("", before.id):
+        raise InputError(
+            f"the plan's id is {design.id}, and it is saved for {before.id}: leave it out, or name the same"
+        )
+    digest = _keep_plan(change.connection, replace(design.plan, id=before.id))
+    details = _details(design)
+    if digest == before.plan_hash and details == _details(before.design):
+        return before
+    return _changed(change, "experiment.edited", before, {"plan": digest, "design": details})
+
+
 def _unchanged(connection: Connection, experiment_id: str, expected: int | None) -> Experiment:
     found = find(connection, experiment_id)
     if expected is not None and found.version != expected:
@@ -195,30 +266,57 @@ def _unchanged(connection: Connection, experiment_id: str, expected: int | None)
     return found
 
 
-def _changed(change: Change, action: str, before: Experiment, values: dict[str, Any]) -> Experiment:
+def _changed(
+    change: Change,
+    action: str,
+    before: Experiment,
+    values: dict[str, Any],
+    beside: Mapping[str, Any] | None = None,
+) -> Experiment:
     values = {**values, "version": before.version + 1}
     change.connection.execute(update(EXPERIMENTS).where(EXPERIMENTS.c.id == before.id).values(**values))
-    return _recorded(change, action, before.id, before)
+    return _recorded(change, action, before.id, before, beside)
 
 
-def _recorded(change: Change, action: str, experiment_id: str, before: Experiment | None) -> Experiment:
+def _recorded(
+    change: Change,
+    action: str,
+    experiment_id: str,
+    before: Experiment | None,
+    beside: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """The experiment as it is now, told to the chain: what it was and is, and of design and course what changed."""
     after = find(change.connection, experiment_id)
-    is_other_plan = before is None or before.plan_hash != after.plan_hash
+    both = {name: _side(before, after, name) for name in ("design", "course")}
+    told = {} if before is None else _told(before) | {name: old for name, (old, new) in both.items() if new}
     record(
         change,
         action,
         f"experiment/{experiment_id}",
-        before=None if before is None else _told(before, is_other_plan),
-        after=_told(after, is_other_plan),
+        before=told or None,
+        after=_told(after) | {name: new for name, (_, new) in both.items() if new} | dict(beside or {}),
     )
     return after
 
 
-def _told(experiment: Experiment, with_plan: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
+_SIDES: Mapping[str, Callable[[Experiment], Any]] = {
+    "design": lambda experiment: design_to_mapping(experiment.design),
+    "course": lambda experiment: json.loads(_course_text(experiment.course)),
+}
+
+
+def _side(before: Experiment | None, after: Experiment, name: str) -> tuple[Any, Any]:
+    """What a part of the experiment was and is; nothing where it is the same."""
+    if before is None:
+        return None, _SIDES[name](after) if name == "design" else None
+    old, new = _SIDES[name](before), _SIDES[name](after)
+    return (None, None) if old == new else (old, new)
+
+
+def _told(experiment: Experiment) -> dict[str, Any]:
+    return {
         "plan_hash": experiment.plan_hash,
         "state": experiment.state,
         "phase": experiment.phase,
         "started_at": time_text(experiment.started_at) if experiment.started_at else None,
     }
-    return {**told, "plan": plan_to_mapping(experiment.plan)} if with_plan else told

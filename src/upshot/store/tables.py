@@ -131,6 +131,8 @@ EXPERIMENTS = Table(
     Column("created_at", Time, nullable=False),
     Column("started_at", Time),
     Column("version", Integer, nullable=False),
+    Column("design", Text),
+    Column("course", Text),
 )
 
 LOOKS = Table(
@@ -164,4 +166,24 @@ ALERTS = Table(
     Column("times", Integer, nullable=False),
     Column("delivered", Text, nullable=False),
     Column("ended_at", Time),
+)
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("every", Integer, nullable=False),
+    Column("began", Time),
+    Column("ended", Time),
+    Column("due", Time),
+    Column("fault", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+)
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Time, nullable=False),
 )
