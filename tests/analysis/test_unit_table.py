@@ -1,8 +1,11 @@
 """One row for each unit: hand-made tables, and a slow reference in plain Python over random events."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import ibis
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -314,3 +317,86 @@ def test_any_events_give_what_plain_python_gives(event_tables, event_question, e
             wanted |= measured(metric, first, own, now)
         row["median"] = row["median"] if row["median"] is None else sorted(row["median"])
         assert row == wanted
+
+
+TABLES = "tables: {orders: {url: shop.db, unit: user, time: at}}\n"
+
+
+def facts(beside, *rows):
+    """Rows of the table orders: unit, hours, columns."""
+    columns = {
+        "unit": pa.array([row[0] for row in rows], pa.string()),
+        "time": pa.array([BEGIN + timedelta(hours=row[1]) for row in rows], pa.timestamp("us", "UTC")),
+        "properties": pa.array([json.dumps(row[2]) for row in rows], pa.string()),
+    }
+    return {"orders": beside.get_backend().create_table("orders", pa.table(columns))}
+
+
+KINDS = """
+metrics:
+  any: {kind: proportion, WHAT, window: 2d, covariate: 1d}
+  n: {kind: count, WHAT, where: {attr: usd, op: gt, value: 3}, window: 2d}
+  sum: {kind: mean, WHAT, value: usd, covariate: 2d}
+  share: {kind: ratio, WHAT, value: usd, denominator: {WHAT}, covariate: 1d}
+  median: {kind: quantile, WHAT, value: usd, quantile: 50%, window: 3d}
+  back: {kind: retention, WHAT, day: 1}
+  twice: {kind: funnel, steps: [{WHAT}, {WHAT}], window: 2d}
+  first: {kind: time_to_event, WHAT, window: 1d}
+"""
+
+
+def test_every_kind_of_metric_is_the_same_over_rows_as_over_events(event_tables, event_question):
+    rng = np.random.default_rng(5)
+    exposed = [(f"u{i}", "ab"[i % 2], float(rng.integers(0, 96)), {}) for i in range(60)]
+    done = [
+        (f"u{rng.integers(0, 70)}", float(rng.integers(0, 200)), {"usd": float(rng.integers(1, 9))})
+        for _ in range(400)
+    ]
+    exposures, events = event_tables(exposed, [(unit, "Buy", hours, about) for unit, hours, about in done])
+    asked = {"as_of": BEGIN + timedelta(hours=150)}
+    of_events = event_question(KINDS.replace("WHAT", "event: Buy"), **asked)
+    of_rows = event_question(TABLES + KINDS.replace("WHAT", "table: orders"), **asked)
+    found, wanted = (
+        rows(
+            unit_table(exposures, events, of_rows, facts(events, *done)).mutate(
+                median=lambda t: t["median"].sort()
+            )
+        ),
+        rows(unit_table(exposures, events, of_events).mutate(median=lambda t: t["median"].sort())),
+    )
+    assert found == wanted
+    assert len({row["sum"] for row in found.values()}) > 5
+
+
+def test_events_and_rows_meet_in_one_metric_and_anything_is_no_row(event_tables, event_question):
+    exposures, events = event_tables(
+        [(unit, "a", 0, {}) for unit in "uv"],
+        [("u", "View", 1, {}), ("v", "View", 3, {}), ("v", "orders", 4, {})],
+    )
+    text = (
+        TABLES
+        + "metrics: {f: {kind: funnel, steps: [View, {table: orders}]}, any: {kind: count, event: '*'}, "
+        "named: {kind: count, event: orders}}"
+    )
+    table = unit_table(exposures, events, event_question(text), facts(events, ("u", 2, {}), ("v", 2, {})))
+    assert {unit: (row["f"], row["any"], row["named"]) for unit, row in rows(table).items()} == {
+        "u": (1.0, 1.0, 0.0),
+        "v": (0.0, 2.0, 1.0),
+    }
+
+
+def test_rows_of_linked_ids_are_one_unit(event_tables, event_question):
+    exposures, events = event_tables(
+        [("anon", "a", 0, {})], [("user", "Sign In", 1, {})], anonymous_id=["anon"]
+    )
+    question = event_question(
+        TABLES + "metrics: {n: {kind: count, table: orders}}", persons=persons_in(events)
+    )
+    found = rows(unit_table(exposures, events, question, facts(events, ("user", 1, {}), ("anon", 2, {}))))
+    assert found["anon"]["n"] == 2.0
+
+
+def test_rows_that_are_not_there_are_asked_for(event_tables, event_question):
+    question = event_question(TABLES + "metrics: {n: {kind: count, table: orders}}")
+    with pytest.raises(DataError, match="the rows of the table orders are not there: give them with"):
+        unit_table(*event_tables([("u", "a", 0, {})], []), question)

@@ -16,6 +16,7 @@ from upshot.formats.event_metrics import (
     metrics_to_yaml,
     read_metric_files,
 )
+from upshot.formats.fact_tables import EXAMPLE
 from upshot.formats.yaml_text import read_yaml
 from upshot.model.event_metric import EventKind, EventMetric, Source
 
@@ -81,8 +82,8 @@ def test_all_mistakes_of_all_files_are_told_at_once_each_with_its_file():
     )
     assert found.problems == (
         "d.yaml: line 1: expected the node content, but found '<stream end>': mend the YAML there",
-        "b.yaml: there is no section flags: a file of metrics has the section metrics",
         "b.yaml: metrics.n: it is in a.yaml too: keep one of them",
+        "b.yaml: there is no section flags: a file of metrics has the sections metrics, tables, exposures",
         "c.yaml: [1] is no file of metrics: begin with metrics: and the name of a metric",
         "e.yaml: metrics: 4 is not a mapping: give each metric its name and fields",
         "f.yaml: metrics: the name 1 is not text: quote it",
@@ -96,7 +97,7 @@ def test_all_mistakes_of_all_files_are_told_at_once_each_with_its_file():
 
 MISTAKES = """
 kind: count
-  event: this is missing: give the name of the event that is looked for
+  event: this is missing: give the name of the event that is looked for, or a table
 kind: mean, event: A
   value: this is missing: give the numeric property of the event, such as value: revenue
 kind: count, event: A, value: v
@@ -112,7 +113,7 @@ kind: count, event: A, steps: [A, B]
 kind: funnel, steps: [A, {event: B, value: v}]
   steps: a step looks at no property: leave its value out, or filter by it with where
 kind: funnel, event: A, steps: [A, B]
-  event: a funnel has its events in steps: move event, type and where into its first step
+  event: a funnel has its events in steps: move event, table, type and where into its first step
 kind: quantile, event: A, value: v
   quantile: this is missing: give the level, such as quantile: 95%
 kind: count, event: A, quantile: 0.5
@@ -151,20 +152,24 @@ kind: count, event: A, absent: maybe
   absent: 'maybe' is not true or false
 kind: funnel, steps: [A, {evnt: B}]
   steps[1].evnt: unknown field: did you mean event?
-  steps[1].event: this is missing: give a text of at least one character
+  steps[1].event: this is missing: give the name of an event, or a table
 kind: funnel, steps: A
   steps: 'A' is not a list of steps, such as [Product Viewed, {event: Order Completed}]
 kind: ratio, event: A, denominator: 3
   denominator: 3 is not the events to divide by, such as {event: Session Ended}
 kind: ratio, event: A, denominator: {event: B, type: pge}
   denominator.type: 'pge' is not one of track, page, screen, identify, group, alias
+kind: count, table: orders
+  table: there is no table orders: declare it in the section tables, such as {TABLE}
+kind: count, table: 3
+  table: 3 is not the name of a table that is declared in tables
 """
 """One metric's fields, and below them what is said of them."""
 
 
 def mistakes():
     for entry in re.split(r"\n(?! |$)", MISTAKES.strip()):
-        fields, *said = entry.split("\n  ")
+        fields, *said = entry.replace("{TABLE}", EXAMPLE).split("\n  ")
         yield pytest.param(fields, said, id=fields)
 
 

@@ -13,19 +13,21 @@ from upshot.analysis.gathering import FIRST, UNIT
 from upshot.analysis.phrases import units as counted
 from upshot.analysis.query import read_evidence
 from upshot.analysis.question import Question
-from upshot.analysis.unit_table import VARIANT, VARIANTS, unit_table
+from upshot.analysis.unit_table import NO_FACTS, VARIANT, VARIANTS, Facts, unit_table
 from upshot.errors import DataError
 
 
-def event_evidence(exposures: ir.Table, events: ir.Table, question: EventQuestion) -> Evidence:
-    """All that an analysis needs of exposures and events, as `unit_table` takes them.
+def event_evidence(
+    exposures: ir.Table, events: ir.Table, question: EventQuestion, facts: Facts = NO_FACTS
+) -> Evidence:
+    """All that an analysis needs of exposures, events and tables of facts, as `unit_table` takes them.
 
     Units whose window is not over are `Sample.immature` and not missing; a unit without an event is no missing one.
 
     Raises:
         DataError: as of `unit_table` and `read_evidence`; nobody was exposed.
     """
-    table = unit_table(exposures, events, question)
+    table = unit_table(exposures, events, question, facts)
     with table.cache() as units:
         if not units.limit(1).count().to_pyarrow().as_py():
             of = f" to {question.experiment}" if question.experiment else ""

@@ -80,9 +80,12 @@ def source_words(source: Source) -> str:
     'Order where usd gt 5'
     """
     kind = f" {source.type}" if source.type else ""
-    named = (
-        f"any{kind} event" if source.event == ANY else f"{source.event}{f' ({source.type})' if kind else ''}"
-    )
+    if source.table is not None:
+        named = f"rows of {source.table.name}"
+    elif source.event == ANY:
+        named = f"any{kind} event"
+    else:
+        named = f"{source.event}{f' ({source.type})' if kind else ''}"
     return named if source.where is None else f"{named} where {_condition(source.where)}"
 
 

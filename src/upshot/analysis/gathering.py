@@ -1,7 +1,8 @@
 """How each kind of metric is gathered from a unit's events, all of them in one pass, and what column it becomes.
 
-Events come with a mark for each source (whether it is such an event) and a number for each source that has a value.
-A mark within a window is an aggregate's condition, so no metric needs a pass of its own.
+Events come with a mark for each source (whether it is such an event) and a number for each source that has a value;
+rows of a table that a metric is of are events here. A mark within a window is an aggregate's condition, so no metric
+needs a pass of its own.
 """
 
 from collections.abc import Sequence
@@ -28,30 +29,43 @@ def sources_of(metrics: Sequence[EventMetric]) -> list[Source]:
     return found
 
 
-def marks_of(events: ir.Table, sources: Sequence[Source], engine: str) -> dict[str, ir.Value]:
-    """For each source whether an event is of it, and its number where it has one."""
-    properties = Properties(events["properties"], engine)
+def marks_of(
+    rows: ir.Table, sources: Sequence[Source], engine: str, table: str | None = None
+) -> dict[str, ir.Value]:
+    """For each source whether a row is of it, and its number where it has one.
+
+    Args:
+        table: whose rows they are; None: they are events.
+    """
+    properties = Properties(rows["properties"], engine)
     marks: dict[str, ir.Value] = {}
     for place, source in enumerate(sources):
-        marks[f"s{place}"] = _is_of(events, source, properties)
+        is_here = table == (source.table.name if source.table else None)
+        marks[f"s{place}"] = _is_of(rows, source, properties) if is_here else ibis.literal(value=False)
         if source.value is not None:
-            marks[f"v{place}"] = properties.at(source.value).number
+            nothing = ibis.null().cast("float64")
+            marks[f"v{place}"] = properties.at(source.value).number if is_here else nothing
     return marks
 
 
-def _is_of(events: ir.Table, source: Source, properties: Properties) -> ir.BooleanValue:
-    named = events["event"]
-    tests = [ibis.coalesce(named != EXPOSURE, ibis.literal(value=True))]
-    if source.event != ANY:
-        tests = [ibis.coalesce(named == source.event, ibis.literal(value=False))]
-    if source.type is not None:
-        tests.append(events["type"] == source.type)
+def _is_of(rows: ir.Table, source: Source, properties: Properties) -> ir.BooleanValue:
+    tests = [ibis.literal(value=True)] if source.table else _event_tests(rows, source)
     if source.where is not None:
         tests.append(met(source.where, properties))
     found = tests[0]
     for test in tests[1:]:
         found = found & test
     return found
+
+
+def _event_tests(events: ir.Table, source: Source) -> list[ir.BooleanValue]:
+    named = events["event"]
+    tests = [ibis.coalesce(named != EXPOSURE, ibis.literal(value=True))]
+    if source.event != ANY:
+        tests = [ibis.coalesce(named == source.event, ibis.literal(value=False))]
+    if source.type is not None:
+        tests.append(events["type"] == source.type)
+    return tests
 
 
 def later(time: ir.TimestampValue, span: timedelta) -> ir.TimestampValue:
@@ -174,12 +188,17 @@ class Gathering:
         reached = units[f"{self.label}_t0"].mins()
         taken = [reached]
         for number in range(1, len(steps)):
-            again = any(step.event in (steps[number].event, ANY) for step in steps[:number])
-            reached = _first_from(
-                units[f"{self.label}_t{number}"], reached, again or steps[number].event == ANY
-            )
+            again = any(_may_be_one(step, steps[number]) for step in steps[:number])
+            reached = _first_from(units[f"{self.label}_t{number}"], reached, again)
             taken.append(reached)
         return [time.notnull().cast("float64") for time in taken]
+
+
+def _may_be_one(one: Source, other: Source) -> bool:
+    """Whether a row can be of both."""
+    if one.table or other.table:
+        return one.table == other.table
+    return one.event == other.event or ANY in (one.event, other.event)
 
 
 def _first_from(times: ir.ArrayValue, since: ir.TimestampValue, strictly: bool) -> ir.TimestampValue:

@@ -2,10 +2,13 @@
 
 The first exposure of a unit decides its variant's day, its segments and when its windows begin; a unit that met two
 variants says so, and is left out and counted by who reads the table (`Question.variants`). Events are joined to units
-once, and every metric is an aggregate with a condition over that one join.
+once, and every metric is an aggregate with a condition over that one join. Rows of tables that metrics are of come into
+that join beside the events.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
+from types import MappingProxyType
 
 import ibis
 import ibis.expr.types as ir
@@ -15,20 +18,27 @@ from upshot.analysis.gathering import FIRST, TIME, UNIT, Gathering, as_time, lat
 from upshot.analysis.identity import UNLINKED, linked
 from upshot.analysis.properties import Properties
 from upshot.errors import DataError
-from upshot.model.event_metric import ANY, EventMetric
+from upshot.model.event_metric import ANY, EventMetric, Source
 from upshot.model.flag import TARGETING_KEY
 
 VARIANT, VARIANTS = "variant", "variants"
 ACCOUNT = "account"
 
+Facts = Mapping[str, ir.Table]
+"""Name of a table -> its rows: unit, time, properties (the text of a JSON object with its columns)."""
+NO_FACTS: Facts = MappingProxyType({})
 
-def unit_table(exposures: ir.Table, events: ir.Table, question: EventQuestion) -> ir.Table:
+
+def unit_table(
+    exposures: ir.Table, events: ir.Table, question: EventQuestion, facts: Facts = NO_FACTS
+) -> ir.Table:
     """One row for each unit that was exposed.
 
     Args:
         exposures: with unit_id, variant, time; experiment_id and phase where the question names them; attributes (the
             text of a JSON object) where it has segments.
         events: with type, event, user_id, anonymous_id, group_id, time, properties (the text of a JSON object).
+        facts: the tables that the question's metrics are of.
 
     Returns:
         The columns unit, variant, variants (how many: 2 stands for several), first_exposure, one for each segment, and
@@ -36,16 +46,18 @@ def unit_table(exposures: ir.Table, events: ir.Table, question: EventQuestion) -
         `` before`` for a covariate, `` step 1`` and so on for a funnel; a quantile's is the list of its values.
 
     Raises:
-        DataError: times are of two kinds, two columns would have one name, or a metric is not defined.
+        DataError: times are of two kinds, two columns would have one name, a metric is not defined, or the rows of its
+            table are not there.
     """
-    if exposures["time"].type() != events["time"].type():
-        kinds = f"{exposures['time'].type()} and {events['time'].type()}"
-        raise DataError(f"times of exposures and events are of two kinds, {kinds}: make them one, in UTC")
+    for what, rows in {"events": events, **facts}.items():
+        if exposures["time"].type() != rows["time"].type():
+            kinds = f"{exposures['time'].type()} and {rows['time'].type()}"
+            raise DataError(f"times of exposures and {what} are of two kinds, {kinds}: make them one, in UTC")
     units = first_exposures(exposures, question)
     metrics, as_of = question.measured, as_time(question.as_of.astimezone(UTC), exposures["time"])
     sources = sources_of(metrics)
     gatherings = [Gathering(metric, f"m{place}", sources, as_of) for place, metric in enumerate(metrics)]
-    rows = _rows(events, units, question, as_of)
+    rows = _rows(_done(events, facts, question, as_of), units, question)
     wanted: dict[str, ir.Scalar] = {}
     for one in gatherings:
         wanted |= one.aggregates(rows)
@@ -100,30 +112,55 @@ def unit_of(events: ir.Table, unit: str, engine: str) -> ir.StringValue:
     return events["group_id"] if unit == ACCOUNT else Properties(events["properties"], engine).at(unit).text
 
 
-def _rows(events: ir.Table, units: ir.Table, question: EventQuestion, as_of: ir.TimestampScalar) -> ir.Table:
-    """The events that can count, each with its unit's first exposure and the marks of all sources."""
+def _done(events: ir.Table, facts: Facts, question: EventQuestion, as_of: ir.TimestampScalar) -> ir.Table:
+    """What units did: events and rows of tables that can count, each with its unit and the marks of all sources."""
     sources = sources_of(question.measured)
+    parts = [_facts_done(name, facts, question, sources, as_of) for name in _tables_of(sources)]
+    if any(source.table is None for source in sources) or not parts:
+        parts.insert(0, _events_done(events, question, sources, as_of))
+    done = parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+    return done if question.persons is None else linked(done, UNIT, question.persons).drop(UNLINKED)
+
+
+def _events_done(
+    events: ir.Table, question: EventQuestion, sources: Sequence[Source], as_of: ir.TimestampScalar
+) -> ir.Table:
     wanted = [events["time"] < as_of]
-    names = {source.event for source in sources}
+    names = {source.event for source in sources if source.event is not None}
     if ANY not in names:
         wanted.append(events["event"].isin(sorted(names)))
     known = events.filter(*wanted)
     marks = marks_of(known, sources, question.engine)
-    done = known.select(
-        **{UNIT: unit_of(known, question.unit, question.engine)}, **{TIME: known["time"]}, **marks
-    )
-    if question.persons is not None:
-        done = linked(done, UNIT, question.persons).drop(UNLINKED)
+    unit = unit_of(known, question.unit, question.engine)
+    return known.select(**{UNIT: unit}, **{TIME: known["time"]}, **marks)
+
+
+def _facts_done(
+    name: str, facts: Facts, question: EventQuestion, sources: Sequence[Source], as_of: ir.TimestampScalar
+) -> ir.Table:
+    if name not in facts:
+        raise DataError(f"the rows of the table {name} are not there: give them with the events")
+    known = facts[name].filter(facts[name]["time"] < as_of)
+    marks = marks_of(known, sources, question.engine, name)
+    return known.select(**{UNIT: known["unit"]}, **{TIME: known["time"]}, **marks)
+
+
+def _tables_of(sources: Sequence[Source]) -> Iterator[str]:
+    return iter(dict.fromkeys(source.table.name for source in sources if source.table is not None))
+
+
+def _rows(done: ir.Table, units: ir.Table, question: EventQuestion) -> ir.Table:
+    """Those near enough to their unit's first exposure, with it."""
     begun = units.select(UNIT, FIRST)
     rows = done.inner_join(begun, UNIT)
-    before, after = _reach(question.measured)
+    before, after = reach(question.measured)
     near = [rows[TIME] >= (later(rows[FIRST], -before) if before else rows[FIRST])]
     if after is not None:
         near.append(rows[TIME] < later(rows[FIRST], after))
     return rows.filter(*near)
 
 
-def _reach(metrics: tuple[EventMetric, ...]) -> tuple[timedelta, timedelta | None]:
+def reach(metrics: Sequence[EventMetric]) -> tuple[timedelta, timedelta | None]:
     """How far before and after the first exposure any metric looks; None: without end."""
     before = max((one.covariate or timedelta(0) for one in metrics), default=timedelta(0))
     ends = [one.ends for one in metrics]

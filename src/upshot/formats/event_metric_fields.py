@@ -28,6 +28,7 @@ EXPECTED = {
     "horizon": "one of leading, lagging",
     "kind": f"one of {', '.join(get_args(EventKind))}",
     "quantile": SHARE,
+    "table": "the name of a table that is declared in tables",
     "steps": "a list of steps, such as [Product Viewed, {event: Order Completed}]",
     "type": f"one of {', '.join(get_args(EventType))}",
     "where": CONDITION,

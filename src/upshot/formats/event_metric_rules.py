@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from upshot.model.event_metric import TIME_UNITS, EventMetric
+from upshot.model.event_metric import TIME_UNITS, EventMetric, Source
 
 BEYOND_SQL = ("in_cidr",)
 """Operators of flags that events cannot be asked by: no engine but the evaluator has them."""
@@ -16,8 +16,8 @@ Rule = tuple[str, Callable[[EventMetric], bool], str]
 RULES: tuple[Rule, ...] = (
     (
         "event",
-        lambda m: m.kind not in ("funnel", "retention") and m.event is None,
-        "this is missing: give the name of the event that is looked for",
+        lambda m: m.kind not in ("funnel", "retention") and m.event is None and m.table is None,
+        "this is missing: give the name of the event that is looked for, or a table",
     ),
     ("value", lambda m: m.kind in ("mean", "quantile") and m.value is None,
      "this is missing: give the numeric property of the event, such as value: revenue"),
@@ -33,8 +33,8 @@ RULES: tuple[Rule, ...] = (
      "steps make a funnel, but the kind is {m.kind}: write funnel, or leave them out"),
     ("steps", lambda m: any(step.value is not None for step in m.steps),
      "a step looks at no property: leave its value out, or filter by it with where"),
-    ("event", lambda m: m.kind == "funnel" and (m.event, m.type, m.where) != (None, None, None),
-     "a funnel has its events in steps: move event, type and where into its first step"),
+    ("event", lambda m: m.kind == "funnel" and (m.event, m.table, m.type, m.where) != (None, None, None, None),
+     "a funnel has its events in steps: move event, table, type and where into its first step"),
     ("quantile", lambda m: m.kind == "quantile" and m.quantile is None,
      "this is missing: give the level, such as quantile: 95%"),
     ("quantile", lambda m: m.kind != "quantile" and m.quantile is not None,
@@ -64,12 +64,28 @@ def metric_findings(metric: EventMetric) -> Iterator[tuple[str, str]]:
         if wrong(metric):
             yield field, sentence.format(m=metric)
     for source, below in zip(metric.sources, _places(metric), strict=True):
+        yield from ((f"{below}{field}", sentence) for field, sentence in _source_findings(source))
         for operator in _operators(source.where):
             if operator in BEYOND_SQL:
                 yield (
                     f"{below}where",
                     f"{operator} is for flags; events are asked without it: filter by another",
                 )
+
+
+def _source_findings(source: Source) -> Iterator[tuple[str, str]]:
+    """What contradicts itself in what is read: it is events of a name or rows of a table."""
+    if source.table is None:
+        if source.event is None:
+            yield "event", "this is missing: give the name of an event, or a table"
+        return
+    if source.event is not None:
+        yield (
+            "table",
+            f"rows are of the table {source.table.name} or events are called {source.event}: leave one out",
+        )
+    if source.type is not None:
+        yield "type", f"rows of the table {source.table.name} have no type: leave it out"
 
 
 def _places(metric: EventMetric) -> list[str]:

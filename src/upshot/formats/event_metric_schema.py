@@ -9,9 +9,11 @@ from pydantic import TypeAdapter
 from upshot.formats.duration import PATTERN
 from upshot.formats.event_metric_fields import SHARES, SPANS
 from upshot.formats.event_metric_rules import BEYOND_SQL
+from upshot.formats.fact_tables import fields_of
 from upshot.formats.flag_schema import OPERATORS
 from upshot.formats.schema import PERCENTAGE, attributes
 from upshot.model.event_metric import EventMetric, Source
+from upshot.model.fact_table import ExposureTable, FactTable
 
 Schema = dict[str, Any]
 
@@ -23,7 +25,8 @@ _SPAN: Schema = {"type": "string", "pattern": f"^{PATTERN}$"}
 def metrics_schema() -> Schema:
     """JSON Schema (2020-12) of what `metrics_from_yaml` reads, described by the model's docstrings."""
     metric: Schema = TypeAdapter(EventMetric).json_schema()
-    source: Schema = metric.pop("$defs")["Source"]
+    definitions: Schema = metric.pop("$defs")
+    source = definitions["Source"]
     for part, cls in ((metric, EventMetric), (source, Source)):
         _shape(part, cls)
     del metric["properties"]["name"]
@@ -33,10 +36,32 @@ def metrics_schema() -> Schema:
         "title": "Upshot metrics",
         "type": "object",
         "properties": {
-            "metrics": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Metric"}}
+            "metrics": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Metric"}},
+            "tables": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Table"}},
+            "exposures": {"anyOf": [{"$ref": "#/$defs/Exposures"}, {"type": "null"}]},
         },
         "additionalProperties": False,
-        "$defs": {"Metric": metric, "Source": source, "Condition": _condition()},
+        "$defs": {
+            "Metric": metric,
+            "Source": source,
+            "Table": _table(FactTable),
+            "Exposures": _table(ExposureTable),
+            "Condition": _condition(),
+        },
+    }
+
+
+def _table(cls: type) -> Schema:
+    """A table as people write it: all of its fields are texts."""
+    texts, fields = attributes(cls.__doc__ or ""), fields_of(cls)
+    text = {"type": "string", "minLength": 1}
+    return {
+        "type": "object",
+        "description": (cls.__doc__ or "").partition("\n")[0],
+        "properties": {name: {**text, "description": texts[name]} for name in fields},
+        "required": [name for name, is_needed in fields.items() if is_needed],
+        "not": {"required": ["sql", "table"]},
+        "additionalProperties": False,
     }
 
 
@@ -55,6 +80,8 @@ def _written(name: str, schema: Schema) -> Schema:
     """A field as people write it."""
     if name == "where":
         return dict(_HERE)
+    if name == "table":
+        return {"type": "string", "minLength": 1}
     if name == "denominator":
         return dict(_EVENTS)
     if name == "steps":

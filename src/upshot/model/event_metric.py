@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
+from upshot.model.fact_table import FactTable
 from upshot.model.metric import Better, Horizon
 
 EventKind = Literal[
@@ -31,16 +32,18 @@ TIME_UNITS: Mapping[str, timedelta] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Which events count, and what of each.
+    """Which events count, or which rows of a table, and what of each.
 
     Attributes:
         event: the event's name (of a page or screen: its name), or ``*`` for anything but exposures.
-        type: the kind of call that it came by; left out: any.
-        where: a condition over the event's properties, as flags have it.
-        value: the numeric property that is summed; left out: events are counted.
+        table: a table of the workspace, instead of an event: each of its rows counts as an event does.
+        type: the kind of call that an event came by; left out: any.
+        where: a condition over the event's properties or the table's columns, as flags have it.
+        value: the numeric property or column that is summed; left out: events or rows are counted.
     """
 
-    event: Name
+    event: Name | None = None
+    table: FactTable | None = None
     type: EventType | None = None
     where: Condition | None = None
     value: Name | None = None
@@ -57,9 +60,10 @@ class EventMetric:
             ``retention`` (has such an event on a day after), ``funnel`` (went through steps in their order),
             ``time_to_event`` (mean time to the first such event, whoever has none counting as the whole window).
         event: the event's name, or ``*`` for anything but exposures; retention: ``*`` where left out.
+        table: a table of the workspace, instead of an event: each of its rows counts as an event does.
         type: the kind of call that the event came by; left out: any.
-        where: a condition over the event's properties, as flags have it.
-        value: the numeric property of a mean, ratio or quantile.
+        where: a condition over the event's properties or the table's columns, as flags have it.
+        value: the numeric property or column of a mean, ratio or quantile.
         denominator: of a ratio: which events it divides by, counted or with the sum of a property.
         steps: of a funnel, in their order, at least two.
         quantile: the level of a quantile, in (0, 1): 0.95 for p95.
@@ -79,6 +83,7 @@ class EventMetric:
     name: Name
     kind: EventKind
     event: Name | None = None
+    table: FactTable | None = None
     type: EventType | None = None
     where: Condition | None = None
     value: Name | None = None
@@ -100,7 +105,8 @@ class EventMetric:
         """The events that are counted, summed or looked for; of a funnel those of its first step."""
         if self.steps:
             return self.steps[0]
-        return Source(event=self.event or ANY, type=self.type, where=self.where, value=self.value)
+        event = self.event if self.table or self.event else ANY
+        return Source(event=event, table=self.table, type=self.type, where=self.where, value=self.value)
 
     @property
     def sources(self) -> tuple[Source, ...]:
