@@ -86,7 +86,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Past:
+class Past:
     """What is kept of a phase: the experiment, what later looks need of each look, and the last one whole."""
 
     known: Experiment | None
@@ -110,7 +110,7 @@ def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
     """
     with met(asked.data, asked.experiment, asked.as_of) as found:
         phase = asked.phase or found.newest
-        past = _past(store, asked.experiment, phase)
+        past = past_of(store, asked.experiment, phase)
         plan = plan_in_force(asked.experiment, past.known, asked.plan, seen=past.last is not None)
         check_plan(plan, asked.definitions)
         if past.last is not None:
@@ -134,14 +134,19 @@ def given_again(store: ControlStore, experiment: str, number: int, phase: int | 
         kept = looks.find(connection, experiment, phase, number)
         before = looks.history(connection, experiment, phase)[: number - 1]
         plan = experiments.plan_of(connection, kept.plan_hash)
-    findings = _findings(plan, kept.evidence, before, kept.look.day, kept.situation)
+    findings = findings_of(plan, kept.evidence, before, kept.look.day, kept.situation)
     differs = differences(kept.verdict, findings.verdict)
     if content_hash(analysis_to_dict(findings.analysis)) != content_hash(kept.analysis):
         differs += ("the numbers are not those that were kept",)
     return _told(experiment, phase, findings, kept.situation, is_new=False, differs=differs)
 
 
-def _past(store: ControlStore, experiment: str, phase: int) -> _Past:
+def past_of(store: ControlStore, experiment: str, phase: int) -> Past:
+    """What is kept of a phase of an experiment.
+
+    Raises:
+        ConflictError: the phase is over.
+    """
     with store.reading() as connection:
         known = _known(connection, experiment)
         if known is not None and phase < known.phase:
@@ -151,7 +156,7 @@ def _past(store: ControlStore, experiment: str, phase: int) -> _Past:
             )
         history = looks.history(connection, experiment, phase)
         last = looks.find(connection, experiment, phase, len(history)) if history else None
-    return _Past(known=known, phase=phase, history=history, last=last)
+    return Past(known=known, phase=phase, history=history, last=last)
 
 
 def _known(connection: Connection, experiment: str) -> Experiment | None:
@@ -184,34 +189,27 @@ def _was_sealed(last: StoredLook) -> bool:
 
 
 def _taken(
-    store: ControlStore, asked: Asked, actor: str, plan: Plan, past: _Past, evidence: Evidence
+    store: ControlStore, asked: Asked, actor: str, plan: Plan, past: Past, evidence: Evidence
 ) -> Taken:
     """The last look where nothing is new since, else the next one, kept."""
     last = past.last
     day = asked.day
     if last is not None:
         day = last.look.day if last.look.day and evidence is last.evidence else asked.day
-        again = _findings(plan, evidence, past.history[:-1], day, last.situation)
+        again = findings_of(plan, evidence, past.history[:-1], day, last.situation)
         if _is_nothing_new(last, again, asked.situation):
             return _told(asked.experiment, past.phase, again, last.situation, is_new=False)
     situation = _situation(last, asked.situation)
-    findings = _findings(plan, evidence, past.history, day, situation)
+    findings = findings_of(plan, evidence, past.history, day, situation)
     with store.changing(actor, f"a look as of {asked.as_of.isoformat()}") as change:
-        _register(change, past, plan)
-        looks.keep(
-            change,
-            asked.experiment,
-            evidence=evidence,
-            analysis=findings.analysis,
-            verdict=findings.verdict,
-            situation=situation,
-        )
+        keep_look(change, asked.experiment, past, plan, findings, situation)
     return _told(asked.experiment, past.phase, findings, situation, is_new=True)
 
 
-def _findings(
+def findings_of(
     plan: Plan, evidence: Evidence, before: Sequence[Look], day: date | None, situation: Situation
 ) -> Findings:
+    """What a plan says of evidence after the looks before; not sealed yet."""
     analysis = analyze(plan, evidence, before, day)
     return Findings(
         plan=replace(plan, metrics=evidence.metrics, unit=evidence.unit),
@@ -266,7 +264,22 @@ def _situation(last: StoredLook | None, given: Situation) -> Situation:
     )
 
 
-def _register(change: Change, past: _Past, plan: Plan) -> None:
+def keep_look(
+    change: Change, experiment: str, past: Past, plan: Plan, findings: Findings, situation: Situation
+) -> None:
+    """Keep a look, after what the experiment has to be brought to for it."""
+    _register(change, past, plan)
+    looks.keep(
+        change,
+        experiment,
+        evidence=findings.evidence,
+        analysis=findings.analysis,
+        verdict=findings.verdict,
+        situation=situation,
+    )
+
+
+def _register(change: Change, past: Past, plan: Plan) -> None:
     """Take an experiment up, or bring it to the plan and the phase that are looked at."""
     if past.known is None:
         known = experiments.create(change, plan)
