@@ -7,18 +7,25 @@ from pathlib import Path
 
 from upshot.errors import InputError
 from upshot.events.log import EventLog
+from upshot.formats.catalogue import catalogue
+from upshot.formats.standards import read_standards
+from upshot.model.event_metric import EventMetric
+from upshot.model.standards import Standards
 from upshot.services.addresses import read_allowed
 from upshot.services.alerts import Alerts
 from upshot.services.anomalies import AnomalyWatch
 from upshot.services.channels import read_channels
+from upshot.services.event_metrics import read_metrics
 from upshot.services.flags import Flags
 from upshot.services.monitoring import Monitor
 from upshot.services.rollout_tally import Signals
+from upshot.services.workspace import Workspace
 from upshot.settings import Settings
 from upshot.simulate.clock import SharedClock
 from upshot.store.control import ControlStore
 from upshot.store.engine import sqlite_url
 from upshot.store.flag_files import FlagDirectory
+from upshot.store.flags import StoredFlags
 
 Clock = Callable[[], datetime]
 
@@ -78,6 +85,55 @@ def open_store(
             f"there is no store in {data}: name another by --data; `upshot key create` makes one"
         )
     return ControlStore.open(url or sqlite_url(path), clock)
+
+
+METRICS, STANDARDS = Path("metrics"), Path("standards.yaml")
+"""Where a team keeps them, unless it says otherwise."""
+
+
+def open_workspace(
+    data: Path,
+    url: str | None = None,
+    *,
+    flags: Path | None = None,
+    metrics: Path | None = None,
+    standards: Path | None = None,
+    made: bool = False,
+    clock: Clock = system_clock,
+) -> Workspace:
+    """What the use cases of experiments work in; to be closed.
+
+    Args:
+        data, url, made: as of `open_store`.
+        flags: a directory of flags; None: they are in the store.
+        metrics: the folder of metrics over events; None: metrics/ where there is one. The catalogue's are there too.
+        standards: their file; None: standards.yaml where there is one, else the defaults.
+
+    Raises:
+        InputError, UnavailableError: as of `open_store`; or what is to be read holds mistakes.
+    """
+    defined, kept = _definitions(metrics), _standards(standards)
+    store = open_store(data, url, made=made, clock=clock)
+    return Workspace(
+        store=store,
+        flags=StoredFlags(store, "upshot") if flags is None else FlagDirectory(flags),
+        data=data,
+        definitions=defined,
+        standards=kept,
+        clock=clock,
+        new_salt=new_salt,
+    )
+
+
+def _definitions(directory: Path | None) -> dict[str, EventMetric]:
+    """The metrics of a folder (metrics/ where there is one), and of the catalogue what it has none of that name for."""
+    own = read_metrics(directory or METRICS) if directory is not None or METRICS.is_dir() else {}
+    return {**catalogue(), **own}
+
+
+def _standards(path: Path | None) -> Standards:
+    """The standards of a file (standards.yaml where there is one), or the defaults."""
+    return read_standards(path or STANDARDS) if path is not None or STANDARDS.is_file() else Standards()
 
 
 def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> Alerts:

@@ -132,7 +132,10 @@ exceptions: {minimum_runtme: reason, power: ""}
             "{plan: {metrics: [a]}, lagging: [{metric: b, after: 1d}, {metric: b, after: 2d}]}",
             "lagging names b 2",
         ),
-        ("{plan: {metrics: [a]}, execution: {rollout: [50%, 10%, 100%]}}", "execution: rollout does not grow"),
+        (
+            "{plan: {metrics: [a]}, execution: {rollout: [50%, 10%, 100%]}}",
+            "execution: rollout does not grow",
+        ),
         ("{plan: {metrics: [a]}, execution: {rollout: [10%, 50%]}}", "execution: rollout ends at 50%"),
         ("{plan: {metrics: [a]}, execution: 5}", "execution is 5: give a mapping"),
         ("{plan: {metrics: [a]}, lagging: 5}", "lagging is 5: give a list"),
