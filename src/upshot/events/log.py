@@ -173,9 +173,10 @@ class EventLog:
         while not (self._closing and not self._forming.frames):
             self._wake.wait(self._pause())
             self._wake.clear()
+            was_ill = self._fault is not None  # a disk that failed this moment gets a pause
             self._commit(self._take())
             try:
-                if self._fault is not None:
+                if was_ill:
                     self._get_well()
                 self._seal_if_due()
             except OSError as error:
