@@ -203,6 +203,10 @@ def _event(frame: Frame, batch: _Batch, raw: bytes) -> Event:
 def corrected(timestamp: int | None, sent_at: int | None, received_at: int) -> int:
     """When something happened by the server's clock: a client's clock may be wrong, but is as wrong when it sends.
 
+    Segment's rule ("timestamp = receivedAt - (sentAt - originalTimestamp)") takes all that lies between sending and
+    receipt for the clock's error, so an event would be moved by its batch's time on the way, and might land before an
+    exposure that came in a quicker batch, which loses it to every metric.
+
     What lies between sending and receipt is the error of the client's clock and the time on the way. Up to `ON_THE_WAY`
     it is taken for the way, so that two batches of a right clock, one of them slower, keep their events in order and an
     event right after its exposure stays after it. From twice of it on it is taken for the clock's, whole; in between it
