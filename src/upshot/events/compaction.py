@@ -24,7 +24,7 @@ from upshot.events.layout import DataDirectory, existing, new_name
 from upshot.events.manifest import Change, EventFile, KeyFile, Manifest, open_manifest
 from upshot.events.recovery import recover
 from upshot.events.rejected import write_rejections
-from upshot.events.segment import sealed_segments
+from upshot.events.segment import SEALED, sealed_segments
 from upshot.events.table import ORDER, to_table
 
 AT_ONCE = 64 << 20
@@ -115,8 +115,9 @@ def clean(place: DataDirectory, manifest: Manifest, *, grace: int | None = None)
 
 
 def _grace(name: str, grace: int | None) -> int:
-    """How long a replaced file stays; keys say nothing about anybody, so that they need not go sooner."""
-    return GRACE if grace is None or name.endswith(".keys") else grace
+    """How long a replaced file stays, and the name of a segment; keys and names say nothing about anybody, so that they
+    need not go sooner."""
+    return GRACE if grace is None or name.endswith((".keys", SEALED)) else grace
 
 
 def _delete(directory: Path, paths: Sequence[Path]) -> None:

@@ -158,7 +158,7 @@ class Manifest:
         return tuple(Deletion(id=id_, until=until, done=bool(done)) for id_, until, done in found)
 
     def retired(self) -> dict[str, int]:
-        """Files that count no more and are not deleted yet, and since when."""
+        """Files that count no more, and segments that are compacted, while somebody may still ask; since when."""
         return dict(self._connection.execute("SELECT name, since FROM retired ORDER BY name").fetchall())
 
     def tally(self) -> dict[str, int]:
@@ -213,7 +213,8 @@ class Manifest:
             run("INSERT INTO rejected VALUES (?, ?)", [(file.name, file.events) for file in change.rejected])
             for table in ("file", "keys", "rejected"):
                 run(f"DELETE FROM {table} WHERE name = ?", [(name,) for name in change.dropped])  # noqa: S608
-            run("INSERT INTO retired VALUES (?, ?)", [(name, now) for name in change.dropped])
+            left = (*change.dropped, *change.segments)
+            run("INSERT OR REPLACE INTO retired VALUES (?, ?)", [(name, now) for name in left])
             run("INSERT INTO segment VALUES (?)", [(name,) for name in change.segments])
             run(
                 "INSERT OR REPLACE INTO deletion VALUES (?, ?, ?)",

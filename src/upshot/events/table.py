@@ -1,6 +1,6 @@
 """Events as columns: the schema of the Parquet files and of what readers see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -55,4 +55,17 @@ def to_table(events: Sequence[Event], numbers: Mapping[str, int], arrival: int |
             columns[field.name] = [getattr(event, field.name) for event in events]
     return pa.table(
         {field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}, schema=SCHEMA
+    )
+
+
+def from_table(table: pa.Table) -> Iterator[Event]:
+    """The events of a table, as they were before."""
+    fields = [SCHEMA.field(name) for name in Event.__struct_fields__]
+    columns = [
+        table[field.name].cast(pa.int64() if field.type == _TIME else field.type).to_pylist()
+        for field in fields
+    ]
+    return (
+        Event(**dict(zip(Event.__struct_fields__, values, strict=True)))
+        for values in zip(*columns, strict=True)
     )
