@@ -43,18 +43,18 @@ def marks_of(
         is_here = table == (source.table.name if source.table else None)
         marks[f"s{place}"] = _is_of(rows, source, properties) if is_here else ibis.literal(value=False)
         if source.value is not None:
-            nothing = ibis.null().cast("float64")
-            marks[f"v{place}"] = properties.at(source.value).number if is_here else nothing
+            number = properties.at(source.value).number if is_here else ibis.null().cast("float64")
+            marks[f"v{place}"] = ibis.ifelse(marks[f"s{place}"], number, ibis.null())  # read of no other row
     return marks
 
 
 def _is_of(rows: ir.Table, source: Source, properties: Properties) -> ir.BooleanValue:
     tests = [ibis.literal(value=True)] if source.table else _event_tests(rows, source)
-    if source.where is not None:
-        tests.append(met(source.where, properties))
     found = tests[0]
     for test in tests[1:]:
         found = found & test
+    if source.where is not None:
+        found = ibis.ifelse(found, met(source.where, properties), ibis.literal(value=False))
     return found
 
 

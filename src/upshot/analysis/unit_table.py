@@ -54,27 +54,52 @@ def unit_table(
             kinds = f"{exposures['time'].type()} and {rows['time'].type()}"
             raise DataError(f"times of exposures and {what} are of two kinds, {kinds}: make them one, in UTC")
     units = first_exposures(exposures, question)
-    metrics, as_of = question.measured, as_time(question.as_of.astimezone(UTC), exposures["time"])
-    sources = sources_of(metrics)
-    gatherings = [Gathering(metric, f"m{place}", sources, as_of) for place, metric in enumerate(metrics)]
-    rows = _rows(_done(events, facts, question, as_of), units, question)
+    return with_metrics(
+        units,
+        gathered(units, _done(events, facts, question, as_of_in(exposures, question)), question),
+        question,
+    )
+
+
+def gathered(units: ir.Table, done: ir.Table, question: EventQuestion) -> ir.Table | None:
+    """One row for each of these units that did something, with all that metrics are made of; None: nothing is asked.
+
+    Args:
+        units: with unit and first_exposure. done: with unit, _time and the marks of all sources.
+    """
+    rows = _rows(done, units, question)
     wanted: dict[str, ir.Scalar] = {}
-    for one in gatherings:
+    for one in _gatherings(units, question):
         wanted |= one.aggregates(rows)
-    if not wanted:
+    return rows.group_by(UNIT).aggregate(**wanted) if wanted else None
+
+
+def with_metrics(units: ir.Table, found: ir.Table | None, question: EventQuestion) -> ir.Table:
+    """The table of units that `unit_table` gives, of units as `first_exposures` gives them and what was `gathered`."""
+    if found is None:
         return units
-    gathered = rows.group_by(UNIT).aggregate(**wanted)
-    joined = units.left_join(gathered, UNIT)
+    joined = units.left_join(found, UNIT)
     columns: dict[str, ir.Value] = {}
-    for one in gatherings:
+    for one in _gatherings(units, question):
         _check_names(one.metric, units, columns)
         columns |= one.columns(joined)
     return joined.select(*units.columns, **columns)
 
 
+def _gatherings(units: ir.Table, question: EventQuestion) -> list[Gathering]:
+    metrics, as_of = question.measured, as_of_in(units, question, FIRST)
+    sources = sources_of(metrics)
+    return [Gathering(metric, f"m{place}", sources, as_of) for place, metric in enumerate(metrics)]
+
+
+def as_of_in(table: ir.Table, question: EventQuestion, time: str = "time") -> ir.TimestampScalar:
+    """The end of what is seen, as the table has times."""
+    return as_time(question.as_of.astimezone(UTC), table[time])
+
+
 def first_exposures(exposures: ir.Table, question: EventQuestion) -> ir.Table:
     """One row for each unit, of its first exposure; how many variants it met."""
-    seen = [exposures["time"] < as_time(question.as_of.astimezone(UTC), exposures["time"])]
+    seen = [exposures["time"] < as_of_in(exposures, question)]
     if question.experiment is not None:
         seen.append(exposures["experiment_id"] == question.experiment)
     if question.phase is not None:
