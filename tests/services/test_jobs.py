@@ -127,6 +127,25 @@ def test_what_is_done_each_second_is_kept_each_minute_and_when_it_fails(world):
     assert told == [0, 60, 100, 103, 163]
 
 
+def test_what_takes_long_rests_for_twice_as_long_unless_all_is_asked_for(world, monkeypatch):
+    seconds, began = [100.0], []
+    monkeypatch.setattr(jobs, "monotonic", lambda: seconds[0])
+
+    def slow(now):
+        began.append(seconds[0])
+        seconds[0] += 5.0
+
+    found = world.jobs(Job(name="slow", work=slow, every=timedelta(seconds=1)))
+    monkeypatch.setattr("upshot.services.lease.monotonic", lambda: 0.0)
+    for _ in range(20):
+        found.run("slow")
+        seconds[0] += 1.0
+        world.now += timedelta(seconds=1)
+    assert began == [100.0, 115.0]
+    found.run_due()
+    assert len(began) == 3
+
+
 def test_a_job_does_not_run_twice_at_once(world):
     begun, go_on = threading.Event(), threading.Event()
 

@@ -18,6 +18,8 @@ from upshot.store.control import ControlStore
 from upshot.store.jobs import JobRun
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
+REST = 2.0
+"""What takes a second rests for so many: what is done often must not take the machine from what it is for."""
 LONGEST_PAUSE = 60.0
 """Seconds until a job that failed is tried again, at most."""
 
@@ -87,7 +89,7 @@ class Jobs:
         """Run a job if it is due here and now; None where it is not, or another process runs jobs.
 
         Args:
-            patient: whether one that failed a moment ago is given some time.
+            patient: whether one that failed a moment ago, or took long, is given some time.
         """
         with self._locks[name]:
             if not self._lease.is_held or (patient and monotonic() < self._again.get(name, (0, 0.0))[1]):
@@ -102,7 +104,7 @@ class Jobs:
             return after
 
     def _done(self, job: Job, before: JobRun, now: datetime) -> JobRun:
-        fault = ""
+        fault, start = "", monotonic()
         try:
             job.work(now)
         except UpshotError as error:
@@ -111,9 +113,9 @@ class Jobs:
         except Exception as error:
             fault = f"a fault of ours ({type(error).__name__}: {error}), the server's log has more"
             _log.exception("%s failed, and will be tried again", job.name)
-        tries = self._again.pop(job.name, (0, 0.0))[0] + 1
-        if fault:
-            self._again[job.name] = (tries, monotonic() + min(job.pause * 2**tries, LONGEST_PAUSE))
+        tries = self._again.get(job.name, (0, 0.0))[0] + 1 if fault else 0
+        rest = min(job.pause * 2**tries, LONGEST_PAUSE) if fault else REST * (monotonic() - start)
+        self._again[job.name] = (tries, monotonic() + rest)
         due = before.due if fault else job.next(now)
         ended = self._clock()
         return replace(

@@ -125,6 +125,15 @@ def last(connection: Connection, experiment: str) -> StoredLook | None:
     return None if row is None else _stored(row)
 
 
+def newest(connection: Connection, experiment: str) -> tuple[int, int] | None:
+    """The phase and number of the latest look at an experiment, without reading it; None before the first."""
+    query = select(LOOKS.c.phase, LOOKS.c.number).where(LOOKS.c.experiment == experiment)
+    row = connection.execute(
+        query.order_by(LOOKS.c.phase.desc(), LOOKS.c.number.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else (row.phase, row.number)
+
+
 def find(connection: Connection, experiment: str, phase: int, number: int) -> StoredLook:
     """One look.
 

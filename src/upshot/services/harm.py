@@ -1,0 +1,140 @@
+"""Harm of running experiments: what is proven to hurt is turned off by itself, and the experiment is killed.
+
+It is looked for every few seconds, always-valid and at a level of its own, by the first row of the table of verdicts
+and nothing else. Where nothing is proven, no look is kept and nobody sees an effect. Where harm is proven, the flag is
+turned off first, durably; the look and the experiment's end follow in one transaction, and whoever died between the two
+finds the flag off and goes on from there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from upshot.errors import ConflictError, DataError
+from upshot.model.decision import ExperimentVerdict, Situation, VariantVerdict
+from upshot.model.event_metric import EventMetric
+from upshot.model.plan import Plan
+from upshot.report.findings import Findings
+from upshot.services.live import Past, findings_of, keep_look, past_of
+from upshot.services.live_evidence import Met, live_evidence, met
+from upshot.services.live_plan import check_plan
+from upshot.store import experiments
+from upshot.store.control import ControlStore
+from upshot.store.experiments import Experiment
+
+KILLING = ("primary", "guardrail")
+"""The roles of metrics that can prove harm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harm:
+    """That an experiment is proven to harm.
+
+    Attributes:
+        experiment: as it was then. findings: the look that says so, with all of its effects.
+        past: what was kept of it before.
+    """
+
+    experiment: Experiment
+    findings: Findings
+    past: Past
+
+    @property
+    def sentence(self) -> str:
+        """What harms, and by how much."""
+        return harm_words(self.findings.verdict)
+
+
+def harmful_variants(verdict: ExperimentVerdict) -> tuple[VariantVerdict, ...]:
+    """The variants that a verdict turns off for harm."""
+    return tuple(one for one in verdict.variants if one.verdict == "KILL" and one.cause == "harm")
+
+
+def harm_words(verdict: ExperimentVerdict) -> str:
+    """What harms by a verdict, and by how much; of other variants nothing."""
+    return " ".join(f"{one.variant}: {one.headline}. {one.reasons[0]}" for one in harmful_variants(verdict))
+
+
+def find_harm(
+    store: ControlStore,
+    directory: Path,
+    experiment: Experiment,
+    definitions: Mapping[str, EventMetric],
+    as_of: datetime,
+) -> Harm | None:
+    """Whether an experiment is proven to harm; None where it is not, or there is too little to say so.
+
+    Args:
+        directory: the data directory. definitions: the metrics over events. as_of: until when events are seen.
+
+    Raises:
+        UpshotError: its data or its metrics cannot be used.
+    """
+    check_plan(experiment.plan, definitions)
+    with met(directory, experiment.id, as_of) as found:
+        phase = max(found.newest, experiment.phase)
+        if phase not in found.phases:
+            return None
+        past = past_of(store, experiment.id, phase)
+        judged = _Judged(found, experiment, definitions, past, as_of)
+        watched = tuple(metric for metric in experiment.plan.metrics if metric.role in KILLING)
+        if judged.findings(replace(experiment.plan, metrics=watched)) is None:
+            return None
+        findings = judged.findings(experiment.plan)
+    return None if findings is None else Harm(experiment=experiment, findings=findings, past=past)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An experiment's events, and what is asked of them."""
+
+    found: Met
+    experiment: Experiment
+    definitions: Mapping[str, EventMetric]
+    past: Past
+    as_of: datetime
+
+    def findings(self, plan: Plan) -> Findings | None:
+        """What a plan says of them now, where it is that something harms."""
+        segments = self.experiment.design.segments if plan is self.experiment.plan else ()
+        try:
+            evidence = live_evidence(self.found, plan, self.definitions, self.past.phase, segments=segments)
+            findings = findings_of(plan, evidence, self.past.history, self.as_of.date(), self.situation)
+        except (
+            DataError
+        ):  # too little yet, such as control alone; the look of the day tells where it stays so
+            return None
+        return findings if harmful_variants(findings.verdict) else None
+
+    @property
+    def situation(self) -> Situation:
+        return situation_of(self.experiment, self.past)
+
+
+def situation_of(experiment: Experiment, past: Past) -> Situation:
+    """What people know, as the last look has it, else as they said it."""
+    return past.last.situation if past.last is not None else experiment.course.situation
+
+
+def close_harmed(
+    store: ControlStore, experiment: Experiment, harm: Harm | None, actor: str, reason: str
+) -> None:
+    """Keep the look that proved harm, and end the experiment: both or neither. Its flags were turned off before.
+
+    Args:
+        harm: what is to be kept as a look; None: there is nothing to be had any more, and it ends all the same.
+
+    Raises:
+        ConflictError: somebody changed the experiment, or looked, meanwhile.
+    """
+    with store.changing(actor, reason) as change:
+        now = experiments.find(change.connection, experiment.id)
+        if now.state not in ("running", "analyzing"):
+            return
+        if harm is not None:
+            if now.version != harm.experiment.version:
+                raise ConflictError(f"{experiment.id} was changed meanwhile")
+            situation = situation_of(harm.experiment, harm.past)
+            keep_look(change, now.id, harm.past, now.plan, harm.findings, situation)
+        experiments.move(change, now.id, "killed")
