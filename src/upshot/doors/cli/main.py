@@ -13,6 +13,7 @@ from upshot.errors import UpshotError
 COMMANDS = {
     "analyze": "Analyse the data of an experiment: effects, intervals, checks, a verdict with its reasons.",
     "plan": "What to run: units, days, the smallest effect in time, the chance of each verdict.",
+    "template": "Worked experiments to begin with, one for each type, and what goes wrong with them.",
     "flag": "Flags in files: look through them, ask them, see what an edit does, put them into force.",
     "metric": "Metrics over events in files: look through them, and copy worked ones.",
     "aa": "Whether tests of a metric hold their level on its own past, where there is nothing to find.",
