@@ -15,6 +15,7 @@ from upshot.analysis.evidence import Evidence
 from upshot.decide.policy import decide
 from upshot.errors import NotFoundError
 from upshot.model.event_metric import EventMetric
+from upshot.model.fact_table import ExposureTable
 from upshot.report.findings import Findings
 from upshot.services.anomalies import gather, programs
 from upshot.services.live_evidence import live_evidence, met
@@ -41,9 +42,16 @@ class BotResults:
 
 
 def bot_results(
-    store: ControlStore, data: Path, experiment: str, definitions: Mapping[str, EventMetric]
+    store: ControlStore,
+    data: Path,
+    experiment: str,
+    definitions: Mapping[str, EventMetric],
+    exposures: ExposureTable | None = None,
 ) -> BotResults:
     """Flag the units of an experiment that look like programs, and judge its last look without them.
+
+    Args:
+        exposures: a declared table that exposures are read from; None: those that Upshot logged.
 
     Raises:
         NotFoundError: there is no such experiment, or no look was taken at it.
@@ -68,7 +76,7 @@ def bot_results(
         )  # fmt: skip
         return _outcome(sealed(findings, last.situation) if is_sealed(plan, analysis) else findings)
 
-    with met(data, experiment, _seen_until(last)) as found:
+    with met(data, experiment, _seen_until(last), exposures) as found:
         gather(found.database, experiment, known.phase)
         flagged = programs(found.database, datetime(1970, 1, 1, tzinfo=UTC))
         whole = judged(live_evidence(found, plan, definitions, known.phase))

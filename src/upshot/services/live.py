@@ -21,6 +21,7 @@ from upshot.errors import ConflictError, NotFoundError
 from upshot.formats.canonical import content_hash
 from upshot.model.decision import Situation
 from upshot.model.event_metric import EventMetric
+from upshot.model.fact_table import ExposureTable
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
 from upshot.services.live_evidence import live_evidence, met
@@ -46,6 +47,7 @@ class Asked:
         phase: None: the newest that units met.
         segments: attributes of exposures to split by. situation: what people know beside the numbers.
         histograms: whether distributions are wanted for a report.
+        exposures: a declared table that exposures are read from; None: those that Upshot logged.
     """
 
     data: Path
@@ -57,6 +59,7 @@ class Asked:
     segments: tuple[str, ...] = ()
     situation: Situation = field(default_factory=Situation)
     histograms: bool = False
+    exposures: ExposureTable | None = None
 
     @property
     def day(self) -> date:
@@ -108,7 +111,7 @@ def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
         ConflictError: the plan or a metric is another one than data were seen under, the look would go back in time,
             or somebody else looked meanwhile.
     """
-    with met(asked.data, asked.experiment, asked.as_of) as found:
+    with met(asked.data, asked.experiment, asked.as_of, asked.exposures, asked.segments) as found:
         phase = asked.phase or found.newest
         past = past_of(store, asked.experiment, phase)
         plan = plan_in_force(asked.experiment, past.known, asked.plan, seen=past.last is not None)

@@ -1,4 +1,4 @@
-"""Evidence of a running experiment: its exposures and events, seconds after they were answered."""
+"""Evidence of a running experiment: exposures and events seconds after they were answered, and tables beside them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +16,10 @@ from upshot.analysis.identity import Persons, persons_in
 from upshot.errors import DataError
 from upshot.events.reader import connect
 from upshot.model.event_metric import EventMetric
+from upshot.model.fact_table import ExposureTable
 from upshot.model.flag import TARGETING_KEY
 from upshot.model.plan import Plan
+from upshot.services.facts import exposures_beside, facts_beside
 
 _PHASES = """
 SELECT COALESCE(phase, 1) AS phase, list(DISTINCT unit_kind) FILTER (unit_kind IS NOT NULL)
@@ -32,12 +34,14 @@ class Met:
     Attributes:
         database: with the views of events. experiment, as_of: whose, until when.
         phases: each phase -> the kinds of units that were exposed in it, as exposures name them.
+        told: what was read of a declared table of exposures, in sentences; empty where Upshot logged them.
     """
 
     database: duckdb.DuckDBPyConnection
     experiment: str
     as_of: datetime
     phases: Mapping[int, tuple[str, ...]]
+    told: tuple[str, ...] = ()
 
     @property
     def newest(self) -> int:
@@ -46,17 +50,30 @@ class Met:
 
 
 @contextmanager
-def met(directory: Path, experiment: str, as_of: datetime) -> Iterator[Met]:
+def met(
+    directory: Path,
+    experiment: str,
+    as_of: datetime,
+    exposures: ExposureTable | None = None,
+    segments: tuple[str, ...] = (),
+) -> Iterator[Met]:
     """What is in a data directory now, of one experiment until a moment.
 
+    Args:
+        exposures: a declared table that they are read from; None: those that Upshot logged. segments: its columns that
+            results are split by.
+
     Raises:
-        InputError: there is no such directory.
+        InputError: there is no such directory, or the table of exposures cannot be read.
     """
     with connect(directory, locked=False) as database:
+        told: tuple[str, ...] = ()
+        if exposures is not None:
+            told = exposures_beside(database, exposures, experiment, as_of, segments)
         naive = as_of.astimezone(UTC).replace(tzinfo=None)
         rows = database.execute(_PHASES, [experiment, naive]).fetchall()
         phases = {phase: tuple(sorted(kinds or ())) for phase, kinds in rows}
-        yield Met(database=database, experiment=experiment, as_of=as_of, phases=phases)
+        yield Met(database=database, experiment=experiment, as_of=as_of, phases=phases, told=told)
 
 
 def live_evidence(
@@ -94,8 +111,10 @@ def live_evidence(
         persons=persons if persons is not None and persons.links else None,
     )
     exposures = exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
-    evidence = event_evidence(exposures, events, question)
-    return replace(evidence, understood=(*evidence.understood, *_who(question.persons)))
+    beside = facts_beside(found.database, question)
+    evidence = event_evidence(exposures, events, question, beside.facts)
+    told = (*_who(question.persons), *found.told, *beside.told)
+    return replace(evidence, understood=(*evidence.understood, *told))
 
 
 def _unit(found: Met, phase: int) -> str:

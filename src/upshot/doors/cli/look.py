@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from upshot.model.event_metric import EventMetric
+    from upshot.model.fact_table import ExposureTable
     from upshot.services.live import Asked, Taken
 
 METRICS = "metrics"
@@ -69,9 +70,10 @@ Examples:
 def command(experiment: str, data: Path, url: str | None, replayed: int | None, **options: Any) -> int:
     """Look at a running experiment.
 
-    Reads the exposures and events that `upshot serve` has taken, seconds after their answer. Every look is kept with
-    all that its verdict rests on, and those after it are made wider or held back by it as the plan's monitoring asks; a
-    fixed plan shows no effect before its end. Where nothing is new, the last look is shown.
+    Reads the exposures and events that `upshot serve` has taken, seconds after their answer, and the tables that the
+    metrics are of, where they are. Every look is kept with all that its verdict rests on, and those after it are made
+    wider or held back by it as the plan's monitoring asks; a fixed plan shows no effect before its end. Where nothing is
+    new, the last look is shown.
     """
     from upshot.services.live import given_again, live_look
 
@@ -102,7 +104,10 @@ def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
     from upshot.model.decision import Note, Situation
     from upshot.services.live import Asked
 
-    if not data.is_dir():
+    exposures = exposures_of(options["directory"])
+    if exposures is not None:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # who logs exposures elsewhere may run no server
+    elif not data.is_dir():
         raise InputError(
             f"there is no directory {data}: name the one that `upshot serve` keeps events in, with --data"
         )
@@ -119,6 +124,7 @@ def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
         segments=options["segments"],
         situation=Situation(notes=notes, acknowledged=parse_reasons(options["acknowledge"])),
         histograms=bool(options["reports"]),
+        exposures=exposures,
     )
 
 
@@ -149,6 +155,14 @@ def definitions_of(directory: Path | None) -> "Mapping[str, EventMetric]":
     folder = directory or Path(METRICS)
     own = read_metrics(folder) if directory is not None or folder.is_dir() else {}
     return {**catalogue(), **own}
+
+
+def exposures_of(directory: Path | None) -> "ExposureTable | None":
+    """The table of exposures that the folder declares; None: Upshot logs them."""
+    from upshot.services.event_metrics import read_exposures
+
+    folder = directory or Path(METRICS)
+    return read_exposures(folder) if directory is not None or folder.is_dir() else None
 
 
 def _put_out(taken: "Taken", options: dict[str, Any], *, is_replay: bool) -> int:
