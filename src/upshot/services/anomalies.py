@@ -12,8 +12,16 @@ from typing import Protocol
 
 import duckdb
 
-from upshot.analysis.anomalies import Anomaly, exposures_stopped, sample_ratio_drift, silent_variant, volume
+from upshot.analysis.anomalies import (
+    Anomaly,
+    exposures_stopped,
+    jump,
+    sample_ratio_drift,
+    silent_variant,
+    volume,
+)
 from upshot.analysis.bots import Behaviour, why_bot
+from upshot.analysis.day_values import day_values
 from upshot.analysis.telemetry import Stream, telemetry_loss
 from upshot.errors import InputError
 from upshot.events.reader import connect
@@ -21,7 +29,9 @@ from upshot.model.event_metric import EXPOSURE
 from upshot.model.flag import Trial
 from upshot.services.alerts import Alerts
 from upshot.services.rollout_tally import VIEWED
+from upshot.store import experiments, looks
 from upshot.store.alerts import Finding
+from upshot.store.control import ControlStore
 from upshot.store.flag_store import Stored
 
 EVERY = 300.0
@@ -35,6 +45,8 @@ ARRIVED = timedelta(minutes=10)
 """A message whose number is missing for so long is lost."""
 NAMES = 50
 """Event names whose volume is watched, those with the most events."""
+STANDS = timedelta(days=3)
+"""A look that is older says nothing about now."""
 MOST_BOTS = 0.05
 """The share of an experiment's units that look like programs from which on it is told."""
 
@@ -65,13 +77,20 @@ class AnomalyWatch:
     """The watch over the experiments of a store. One thread calls `look`, again and again."""
 
     def __init__(
-        self, store: FlagSource, directory: Path, alerts: Alerts, clock: Callable[[], datetime]
+        self,
+        store: FlagSource,
+        directory: Path,
+        alerts: Alerts,
+        clock: Callable[[], datetime],
+        control: ControlStore | None = None,
     ) -> None:
         """
         Args:
             store: of the flags. directory: the data directory. alerts: what people are told by. clock: gives now.
+            control: of the looks, whose metrics are watched for jumps; None: they are not.
         """
         self._store, self._directory, self._alerts, self._clock = store, directory, alerts, clock
+        self._control = control
 
     def look(self) -> None:
         """Find what is wrong now, and tell; what is not wrong any more is on its way out."""
@@ -82,7 +101,9 @@ class AnomalyWatch:
             return
         now = self._clock()
         with connect(self._directory, threads=1) as database:
-            found = tuple(anomalies(database, running, now))
+            found = [*anomalies(database, running, now)]
+        if self._control is not None:
+            found += jumps(self._control, now)
         self._alerts.report(SCOPE, [_finding(anomaly, now) for anomaly in found])
 
 
@@ -122,6 +143,20 @@ def anomalies(
         )
         yield from (found for found in questions if found is not None)
     yield from _volumes(database, now)
+
+
+def jumps(store: ControlStore, now: datetime) -> Iterator[Anomaly]:
+    """Metrics of running experiments that rose or fell all at once on the last day that looks know whole."""
+    with store.reading() as connection:
+        running = experiments.listed(connection, "running")
+        known = [(one.id, looks.last(connection, one.id)) for one in running]
+    for experiment, look in known:
+        if look is None or look.look.day is None or look.look.day < (now - STANDS).date():
+            continue
+        for metric, days in day_values(look.evidence).items():
+            found = jump(f"experiment/{experiment}/{metric}", days)
+            if found is not None:
+                yield found
 
 
 # What the questions are asked of
