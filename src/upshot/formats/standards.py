@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from upshot.errors import InputError, PlanError
 from upshot.formats.number import parse_number
 from upshot.formats.yaml_text import read_yaml, write_yaml
+from upshot.model.plan import Monitoring
 from upshot.model.standards import WEEKDAYS, Standards
 
 ADAPTER = TypeAdapter(Standards)
@@ -22,6 +23,7 @@ _MENDS = {
     "minimum_weeks": "give a whole number of weeks of 1 or more",
     "maximum_weeks": "give a whole number of weeks of 1 or more",
     "working_days": f"give a list of {', '.join(WEEKDAYS)}",
+    "monitoring": f"give a list of {', '.join(get_args(Monitoring))}",
     "holidays": "give a list of days such as 2026-12-25",
 }
 
@@ -105,6 +107,8 @@ def _contradictions(standards: Standards) -> list[str]:
             f"minimum_weeks is {standards.minimum_weeks}, above maximum_weeks {standards.maximum_weeks}: "
             "lower the minimum or raise the maximum"
         )
+    if not standards.monitoring:
+        problems.append("monitoring is empty: name at least one method")
     if not standards.working_days:
         problems.append("working_days is empty: somebody must be there to decide, name at least one day")
     return problems

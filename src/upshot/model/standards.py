@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from upshot.model.plan import Monitoring
+
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = (
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
@@ -31,6 +33,7 @@ class Standards:
         minimum_weeks, maximum_weeks: how long experiments run, in whole weeks.
         working_days: days of the week on which decisions are made.
         holidays: days on which nobody decides.
+        monitoring: methods that may be used.
     """
 
     units_per_variant: Annotated[int, Ge(0)] = 1000
@@ -41,6 +44,7 @@ class Standards:
     maximum_weeks: Annotated[int, Ge(1)] = 4
     working_days: tuple[Weekday, ...] = WEEKDAYS[:5]
     holidays: tuple[date, ...] = ()
+    monitoring: tuple[Monitoring, ...] = ("group_sequential", "always_valid", "fixed")
 
     def is_working(self, day: date) -> bool:
         """Whether people are there to decide on a day."""

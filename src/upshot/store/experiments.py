@@ -130,12 +130,15 @@ def move(
     to: State,
     expected: int | None = None,
     *,
+    design: Design | None = None,
+    phase: int | None = None,
     course: Course | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Move an experiment on in its life; its start is remembered, with the hash of the plan in the same row.
 
     Args:
+        design, phase: that it has from then on; None: as before.
         course: what happened to it with this; None: nothing more.
         beside: what the row of the chain tells further, such as the salt that it starts with.
 
@@ -147,9 +150,16 @@ def move(
     if to not in FOLLOWERS[before.state]:
         ways = " or ".join(FOLLOWERS[before.state]) or "nothing else"
         raise ConflictError(f"{experiment_id} is {before.state} and cannot be {to}: it can become {ways}")
-    starts = {"started_at": change.at} if to == "running" and before.started_at is None else {}
-    told = {} if course is None else {"course": _course_text(course)}
-    return _changed(change, f"experiment.{to}", before, {"state": to, **starts, **told}, beside)
+    values: dict[str, Any] = {"state": to}
+    if to == "running" and before.started_at is None:
+        values["started_at"] = change.at
+    if design is not None:
+        values |= _kept(change, before, design)
+    if phase is not None:
+        values["phase"] = phase
+    if course is not None:
+        values["course"] = _course_text(course)
+    return _changed(change, f"experiment.{to}", before, values, beside)
 
 
 def begin_phase(change: Change, experiment_id: str, expected: int | None = None) -> Experiment:
@@ -245,15 +255,20 @@ def _course_text(course: Course) -> str:
 
 
 def _saved(change: Change, before: Experiment, design: Design) -> Experiment:
+    values = _kept(change, before, design)
+    if values == {"plan": before.plan_hash, "design": _details(before.design)}:
+        return before
+    return _changed(change, "experiment.edited", before, values)
+
+
+def _kept(change: Change, before: Experiment, design: Design) -> dict[str, Any]:
+    """What the row of an experiment holds of a design, whose plan is kept."""
     if design.id not in ("", before.id):
         raise InputError(
             f"the plan's id is {design.id}, and it is saved for {before.id}: leave it out, or name the same"
         )
     digest = _keep_plan(change.connection, replace(design.plan, id=before.id))
-    details = _details(design)
-    if digest == before.plan_hash and details == _details(before.design):
-        return before
-    return _changed(change, "experiment.edited", before, {"plan": digest, "design": details})
+    return {"plan": digest, "design": _details(design)}
 
 
 def _unchanged(connection: Connection, experiment_id: str, expected: int | None) -> Experiment:

@@ -28,7 +28,8 @@ Place = tuple[str, str]
 
 Versions = Mapping[Place, int]
 
-_SWITCHED = {"kill": "flag.killed", "revive": "flag.revived"}
+SWITCHED = {"kill": "flag.killed", "revive": "flag.revived"}
+"""What the audit chain calls what is done to a flag."""
 _SWITCHING = [field.name for field in fields(Switching)]
 
 _STATE_ID = 1
@@ -80,7 +81,7 @@ def switch(change: Change, entry: Switching) -> bool:
     row = asdict(entry)
     change.connection.execute(insert(SWITCHINGS).values(number=len(before.history) + 1, **row))
     moved(change.connection)
-    record(change, _SWITCHED[entry.action], f"flag/{entry.flag}", after={"at": time_text(entry.at)})
+    record(change, SWITCHED[entry.action], f"flag/{entry.flag}", after={"at": time_text(entry.at)})
     return True
 
 
@@ -150,12 +151,24 @@ class StoredFlags:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One transaction: what is read and written within it happens at once, or not at all."""
+        if self._change() is not None:
+            yield
+            return
         with self._told(), self._store.changing(self._actor, "put into force") as change:
             self._held.change = change
             try:
                 yield
             finally:
                 self._held.change = None
+
+    @contextmanager
+    def within(self, change: Change) -> Iterator[None]:
+        """What is read and written meanwhile belongs to a change that is under way, such as a decision."""
+        self._held.change = change
+        try:
+            yield
+        finally:
+            self._held.change = None
 
     def _change(self) -> Change | None:
         return getattr(self._held, "change", None)
