@@ -10,12 +10,13 @@ from upshot.model.metric import Metric
 from upshot.model.plan import Plan
 from upshot.services import daily
 from upshot.services.daily import DailyLooks
+from upshot.services.defined import Defined
 from upshot.services.live import Asked, live_look
 
 
 @pytest.fixture
 def looking(shop):
-    found = DailyLooks(shop.store, shop.data, lambda: shop.definitions, shop.alerts)
+    found = DailyLooks(shop.store, shop.data, lambda: Defined(metrics=shop.definitions), shop.alerts)
 
     def look():
         found.take(shop.now)

@@ -11,6 +11,7 @@ import pytest
 from upshot.errors import InputError
 from upshot.services import harm_watch
 from upshot.services.alerts import ACTOR as ROLLOUTS
+from upshot.services.defined import Defined
 from upshot.services.flag_switch import switch
 from upshot.services.flags import publish
 from upshot.services.harm_watch import ACTOR, HarmWatch
@@ -22,7 +23,9 @@ from upshot.store.kill_file import Switching
 
 @pytest.fixture
 def watch(shop):
-    return HarmWatch(shop.store, shop.flags, shop.data, lambda: shop.definitions, shop.alerts)
+    return HarmWatch(
+        shop.store, shop.flags, shop.data, lambda: Defined(metrics=shop.definitions), shop.alerts
+    )
 
 
 def look(shop, watch):
@@ -118,6 +121,7 @@ from upshot.bootstrap import open_store
 from upshot.formats.event_metrics import metrics_from_yaml
 from upshot.services import harm, harm_watch
 from upshot.services.alerts import Alerts
+from upshot.services.defined import Defined
 from upshot.services.harm_watch import HarmWatch
 from upshot.store.flag_files import FlagDirectory
 
@@ -130,7 +134,8 @@ setattr(holder, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 clock = lambda: now
 store = open_store(place / "data", clock=clock)
 metrics = metrics_from_yaml(sys.argv[4])
-watch = HarmWatch(store, FlagDirectory(place / "flags"), place / "data", lambda: metrics, Alerts(store, (), clock))
+flags, alerts = FlagDirectory(place / "flags"), Alerts(store, (), clock)
+watch = HarmWatch(store, flags, place / "data", lambda: Defined(metrics=metrics), alerts)
 watch.look(now)
 print("it was not killed")
 """

@@ -4,13 +4,13 @@ A day that was missed is not looked at afterwards: looks cost alpha, and the one
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from upshot.errors import UnavailableError, UpshotError
-from upshot.model.event_metric import EventMetric
 from upshot.services.alerts import Alerts
+from upshot.services.defined import Defined
 from upshot.services.live import Asked, live_look
 from upshot.store import experiments, looks
 from upshot.store.alerts import Finding
@@ -30,16 +30,16 @@ class DailyLooks:
         self,
         store: ControlStore,
         directory: Path,
-        definitions: Callable[[], Mapping[str, EventMetric]],
+        defined: Callable[[], Defined],
         alerts: Alerts,
     ) -> None:
         """
         Args:
             store: of the experiments. directory: the data directory.
-            definitions: gives the metrics over events as they are now. alerts: what people are told by.
+            defined: gives what can be measured, as files say it now. alerts: what people are told by.
         """
         self._store, self._directory = store, directory
-        self._definitions, self._alerts = definitions, alerts
+        self._defined, self._alerts = defined, alerts
 
     def take(self, now: datetime) -> None:
         """Take what looks are due as of the last midnight; what cannot be looked at is told, and hinders no other.
@@ -64,11 +64,13 @@ class DailyLooks:
 
     def _look(self, experiment: Experiment, as_of: datetime) -> Iterator[Finding]:
         try:
+            defined = self._defined()
             asked = Asked(
                 data=self._directory,
                 experiment=experiment.id,
                 as_of=as_of,
-                definitions=self._definitions(),
+                definitions=defined.metrics,
+                exposures=defined.exposures,
                 segments=experiment.design.segments,
                 situation=experiment.course.situation,
             )

@@ -6,16 +6,15 @@ turned off first, durably; the look and the experiment's end follow in one trans
 finds the flag off and goes on from there.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from upshot.errors import ConflictError, DataError
 from upshot.model.decision import ExperimentVerdict, Situation, VariantVerdict
-from upshot.model.event_metric import EventMetric
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
+from upshot.services.defined import Defined
 from upshot.services.live import Past, findings_of, keep_look, past_of
 from upshot.services.live_evidence import Met, live_evidence, met
 from upshot.services.live_plan import check_plan
@@ -60,24 +59,24 @@ def find_harm(
     store: ControlStore,
     directory: Path,
     experiment: Experiment,
-    definitions: Mapping[str, EventMetric],
+    defined: Defined,
     as_of: datetime,
 ) -> Harm | None:
     """Whether an experiment is proven to harm; None where it is not, or there is too little to say so.
 
     Args:
-        directory: the data directory. definitions: the metrics over events. as_of: until when events are seen.
+        directory: the data directory. defined: what can be measured. as_of: until when events are seen.
 
     Raises:
         UpshotError: its data or its metrics cannot be used.
     """
-    check_plan(experiment.plan, definitions)
-    with met(directory, experiment.id, as_of) as found:
+    check_plan(experiment.plan, defined.metrics)
+    with met(directory, experiment.id, as_of, defined.exposures, experiment.design.segments) as found:
         phase = max(found.newest, experiment.phase)
         if phase not in found.phases:
             return None
         past = past_of(store, experiment.id, phase)
-        judged = _Judged(found, experiment, definitions, past, as_of)
+        judged = _Judged(found, experiment, defined, past, as_of)
         watched = tuple(metric for metric in experiment.plan.metrics if metric.role in KILLING)
         if judged.findings(replace(experiment.plan, metrics=watched)) is None:
             return None
@@ -91,7 +90,7 @@ class _Judged:
 
     found: Met
     experiment: Experiment
-    definitions: Mapping[str, EventMetric]
+    defined: Defined
     past: Past
     as_of: datetime
 
@@ -99,7 +98,9 @@ class _Judged:
         """What a plan says of them now, where it is that something harms."""
         segments = self.experiment.design.segments if plan is self.experiment.plan else ()
         try:
-            evidence = live_evidence(self.found, plan, self.definitions, self.past.phase, segments=segments)
+            evidence = live_evidence(
+                self.found, plan, self.defined.metrics, self.past.phase, segments=segments
+            )
             findings = findings_of(plan, evidence, self.past.history, self.as_of.date(), self.situation)
         except (
             DataError

@@ -1,19 +1,20 @@
 """The watch over running experiments: it looks for harm again and again, turns off, and tells.
 
-It reads an experiment only where an event came since, or an hour passed: units mature by time alone.
+It reads an experiment only where an event came since, or an hour passed (units mature by time alone), and tables that
+lie elsewhere every few minutes.
 """
 
 import logging
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from upshot.errors import InputError, UnavailableError, UpshotError
 from upshot.events.arrival import arrivals
-from upshot.model.event_metric import EventMetric
 from upshot.services.alerts import ACTOR as ROLLOUTS
 from upshot.services.alerts import Alerts
+from upshot.services.defined import Defined
 from upshot.services.flag_switch import switch
 from upshot.services.harm import Harm, close_harmed, find_harm, harm_words, harmful_variants
 from upshot.services.monitoring import WatchedStore
@@ -29,6 +30,8 @@ ACTOR = "upshot guardrails"
 SCOPE = "harm/"
 RIPENS = timedelta(hours=1)
 """Without any event, an experiment is read again after so long by the clock."""
+TABLES = timedelta(minutes=5)
+"""What is measured in tables beside the events is read so often: nothing tells that a row came, and others pay."""
 
 _log = logging.getLogger("upshot.harm")
 
@@ -49,16 +52,16 @@ class HarmWatch:
         store: ControlStore,
         flags: WatchedStore,
         directory: Path,
-        definitions: Callable[[], Mapping[str, EventMetric]],
+        defined: Callable[[], Defined],
         alerts: Alerts,
     ) -> None:
         """
         Args:
             store: of the experiments. flags: that carry them. directory: the data directory.
-            definitions: gives the metrics over events as they are now. alerts: what people are told by.
+            defined: gives what can be measured, as files say it now. alerts: what people are told by.
         """
         self._store, self._flags, self._directory = store, flags, directory
-        self._definitions, self._alerts = definitions, alerts
+        self._defined, self._alerts = defined, alerts
         self._version: Hashable = None
         self._stored: Stored | None = None
         self._seen: dict[str, _Seen] = {}
@@ -113,9 +116,15 @@ class HarmWatch:
         with self._store.reading() as connection:
             what = came, experiment.version, looks.newest(connection, experiment.id)
         seen = self._seen.get(experiment.id)
-        if seen is not None and seen.what == what and now - seen.at < RIPENS:
+        defined = self._defined()
+        tables = defined.reads_tables({metric.column for metric in experiment.plan.metrics})
+        if (
+            seen is not None
+            and now - seen.at < (TABLES if tables else RIPENS)
+            and (tables or seen.what == what)
+        ):
             return
-        harm = find_harm(self._store, self._directory, experiment, self._definitions(), now)
+        harm = find_harm(self._store, self._directory, experiment, defined, now)
         self._seen[experiment.id] = _Seen(what, now)
         self._troubles.pop(experiment.id, None)
         if harm is not None:
@@ -164,7 +173,7 @@ class HarmWatch:
         """Bring to its end what was begun by turning the flag off, with the look that the data of that moment give."""
         harm = None
         try:
-            harm = find_harm(self._store, self._directory, experiment, self._definitions(), kill.at)
+            harm = find_harm(self._store, self._directory, experiment, self._defined(), kill.at)
         except UnavailableError:
             raise
         except UpshotError as error:
