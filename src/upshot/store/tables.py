@@ -187,3 +187,18 @@ LEASES = Table(
     Column("holder", Text, nullable=False),
     Column("until", Time, nullable=False),
 )
+
+LEARNINGS = Table(
+    "learnings",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("experiment", Text, nullable=False, index=True),
+    Column("at", Time, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("words", Text, nullable=False),
+)
+
+
+def is_declared(name: str | None, *_: object) -> bool:
+    """Whether a table or index of a store is declared here: what text is searched by is each database's own."""
+    return name is None or not name.startswith("learning_words")
