@@ -17,8 +17,8 @@ $(READY): requirements.lock requirements-oracles.lock pyproject.toml sdk/pyproje
 
 install: $(READY) ## set up .venv (the others do it when needed)
 
-demo: $(READY) ## simulate a world of experiments, analyse it, leave the reports in upshot-demo/
-	$(BIN)/upshot demo
+demo: $(READY) ## a live shop with six experiments: server, SDK, 14 days in a minute, verdicts; files in upshot-demo/
+	@if test -t 1; then exec $(BIN)/upshot demo; else exec $(BIN)/upshot demo --exit; fi
 
 check: $(READY) ## ruff, mypy strict, the import contract
 	$(BIN)/ruff check .
