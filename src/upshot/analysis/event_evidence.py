@@ -18,24 +18,31 @@ from upshot.errors import DataError
 
 
 def event_evidence(
-    exposures: ir.Table, events: ir.Table, question: EventQuestion, facts: Facts = NO_FACTS
+    exposures: ir.Table,
+    events: ir.Table,
+    question: EventQuestion,
+    facts: Facts = NO_FACTS,
+    units: ir.Table | None = None,
 ) -> Evidence:
     """All that an analysis needs of exposures, events and tables of facts, as `unit_table` takes them.
 
     Units whose window is not over are `Sample.immature` and not missing; a unit without an event is no missing one.
 
+    Args:
+        units: what `unit_table` would give of them, where somebody has it already.
+
     Raises:
         DataError: as of `unit_table` and `read_evidence`; nobody was exposed.
     """
     table = unit_table(exposures, events, question, facts)
-    with table.cache() as units:
-        if not units.limit(1).count().to_pyarrow().as_py():
+    with (table if units is None else units).cache() as found:
+        if not found.limit(1).count().to_pyarrow().as_py():
             of = f" to {question.experiment}" if question.experiment else ""
             raise DataError(
                 f"nobody was exposed{of} before {question.as_of.isoformat()}: there is nothing to analyse yet"
             )
-        evidence = read_evidence(units, as_question(question))
-        sql = f"CREATE TABLE units AS\n{ibis.to_sql(table)};\n\n{evidence.sql.replace(units.get_name(), 'units')}"
+        evidence = read_evidence(found, as_question(question))
+        sql = f"CREATE TABLE units AS\n{ibis.to_sql(table)};\n\n{evidence.sql.replace(found.get_name(), 'units')}"
     total = _ripened(evidence.total)
     segments = {
         name: {value: _ripened(part) for value, part in values.items()}

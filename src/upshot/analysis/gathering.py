@@ -118,7 +118,7 @@ class Gathering:
         of = within & self._mark(rows, source)
         if source.value is not None:
             return self._value(rows, source).sum(where=of)
-        return of.cast("int64").sum()
+        return rows.count(where=of)
 
     def _inside(self, rows: ir.Table) -> ir.BooleanValue:
         begins, ends = self.metric.begins, self.metric.ends

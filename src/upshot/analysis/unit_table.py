@@ -97,8 +97,12 @@ def as_of_in(table: ir.Table, question: EventQuestion, time: str = "time") -> ir
     return as_time(question.as_of.astimezone(UTC), table[time])
 
 
-def first_exposures(exposures: ir.Table, question: EventQuestion) -> ir.Table:
-    """One row for each unit, of its first exposure; how many variants it met."""
+def first_exposures(exposures: ir.Table, question: EventQuestion, *, as_text: bool = True) -> ir.Table:
+    """One row for each unit, of its first exposure; how many variants it met.
+
+    Args:
+        as_text: units are made texts, as those of events are; else they stay what they are.
+    """
     seen = [exposures["time"] < as_of_in(exposures, question)]
     if question.experiment is not None:
         seen.append(exposures["experiment_id"] == question.experiment)
@@ -115,7 +119,8 @@ def first_exposures(exposures: ir.Table, question: EventQuestion) -> ir.Table:
     }
     if question.segments:
         columns["_attributes"] = rows["attributes"].argmin(time)
-    units = rows.group_by(rows["unit_id"].cast("string").name(UNIT)).aggregate(**columns)
+    unit = rows["unit_id"].cast("string") if as_text else rows["unit_id"]
+    units = rows.group_by(unit.name(UNIT)).aggregate(**columns)
     return _with_segments(units, question) if question.segments else units
 
 

@@ -17,6 +17,7 @@ class DataDirectory:
     events/       Parquet files and the keys of their events
     rejected/     what was sent and is no event, with the reason
     manifest.db   which files count
+    derived/      what is made of these, and can be made again
     """
 
     path: Path
@@ -32,6 +33,10 @@ class DataDirectory:
     @property
     def rejected(self) -> Path:
         return self.path / "rejected"
+
+    @property
+    def derived(self) -> Path:
+        return self.path / "derived"
 
     @property
     def manifest(self) -> Path:

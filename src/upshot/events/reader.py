@@ -93,6 +93,7 @@ def connect(
     memory: str = "2GB",
     threads: int | None = None,
     locked: bool = True,
+    attached: Path | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A connection to a database in memory with the views `events` and `exposures`, as they are now.
 
@@ -105,14 +106,18 @@ def connect(
         memory: that a query may take, as DuckDB writes it.
         threads: that a query may take; None: as many as there are cores.
         locked: whether queries are kept from its settings; Ibis has to set the time zone. Files stay closed either way.
+        attached: a file of DuckDB to read and write beside, as ``kept``; made where there is none.
 
     Raises:
+        duckdb.Error: what is to be attached is damaged, or another one has it.
         InputError: there is no such directory. UnavailableError: compaction is too far behind.
     """
     found = snapshot(directory)
     connection = duckdb.connect(
         ":memory:", config={"memory_limit": memory, **({"threads": threads} if threads else {})}
     )
+    if attached is not None:
+        connection.execute(f"ATTACH {_quoted(str(attached))} AS kept")
     connection.register("arrived", found.tail)
     connection.execute("CREATE TABLE tail AS SELECT * FROM arrived")
     connection.unregister("arrived")

@@ -76,7 +76,7 @@ def bot_results(
         )  # fmt: skip
         return _outcome(sealed(findings, last.situation) if is_sealed(plan, analysis) else findings)
 
-    with met(data, experiment, _seen_until(last), exposures) as found:
+    with met(data, experiment, _seen_until(last), exposures, afresh=True) as found:
         gather(found.database, experiment, known.phase)
         flagged = programs(found.database, datetime(1970, 1, 1, tzinfo=UTC))
         whole = judged(live_evidence(found, plan, definitions, known.phase))

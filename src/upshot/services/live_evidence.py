@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +20,8 @@ from upshot.model.fact_table import ExposureTable
 from upshot.model.flag import TARGETING_KEY
 from upshot.model.plan import Plan
 from upshot.services.facts import exposures_beside, facts_beside
+from upshot.services.totals import Totals, opened_totals
+from upshot.services.totals_file import naive
 
 _PHASES = """
 SELECT COALESCE(phase, 1) AS phase, list(DISTINCT unit_kind) FILTER (unit_kind IS NOT NULL)
@@ -35,6 +37,7 @@ class Met:
         database: with the views of events. experiment, as_of: whose, until when.
         phases: each phase -> the kinds of units that were exposed in it, as exposures name them.
         told: what was read of a declared table of exposures, in sentences; empty where Upshot logged them.
+        totals: running totals, where they may be used.
     """
 
     database: duckdb.DuckDBPyConnection
@@ -42,6 +45,7 @@ class Met:
     as_of: datetime
     phases: Mapping[int, tuple[str, ...]]
     told: tuple[str, ...] = ()
+    totals: Totals | None = None
 
     @property
     def newest(self) -> int:
@@ -56,24 +60,37 @@ def met(
     as_of: datetime,
     exposures: ExposureTable | None = None,
     segments: tuple[str, ...] = (),
+    *,
+    afresh: bool = False,
 ) -> Iterator[Met]:
     """What is in a data directory now, of one experiment until a moment.
 
     Args:
         exposures: a declared table that they are read from; None: those that Upshot logged. segments: its columns that
             results are split by.
+        afresh: all of it is read from the log, as who changes the views has to.
 
     Raises:
         InputError: there is no such directory, or the table of exposures cannot be read.
     """
+    if not afresh and exposures is None:
+        with opened_totals(directory, experiment) as (database, totals):
+            phases = _phases(database, experiment, as_of) if totals is None else totals.phases(as_of)
+            yield Met(database=database, experiment=experiment, as_of=as_of, phases=phases, totals=totals)
+        return
     with connect(directory, locked=False) as database:
         told: tuple[str, ...] = ()
         if exposures is not None:
             told = exposures_beside(database, exposures, experiment, as_of, segments)
-        naive = as_of.astimezone(UTC).replace(tzinfo=None)
-        rows = database.execute(_PHASES, [experiment, naive]).fetchall()
-        phases = {phase: tuple(sorted(kinds or ())) for phase, kinds in rows}
+        phases = _phases(database, experiment, as_of)
         yield Met(database=database, experiment=experiment, as_of=as_of, phases=phases, told=told)
+
+
+def _phases(
+    database: duckdb.DuckDBPyConnection, experiment: str, as_of: datetime
+) -> Mapping[int, tuple[str, ...]]:
+    rows = database.execute(_PHASES, [experiment, naive(as_of)]).fetchall()
+    return {phase: tuple(sorted(kinds or ())) for phase, kinds in rows}
 
 
 def live_evidence(
@@ -96,7 +113,9 @@ def live_evidence(
     backend = ibis.duckdb.from_connection(found.database)
     exposures, events = backend.table("exposures"), backend.table("events")
     unit = _unit(found, phase)
-    persons = persons_in(events) if unit == TARGETING_KEY else None
+    persons = None
+    if unit == TARGETING_KEY:
+        persons = persons_in(events) if found.totals is None else found.totals.persons()
     question = EventQuestion(
         definitions=definitions,
         metrics=plan.metrics,
@@ -112,7 +131,8 @@ def live_evidence(
     )
     exposures = exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
     beside = facts_beside(found.database, question)
-    evidence = event_evidence(exposures, events, question, beside.facts)
+    units = None if found.totals is None else found.totals.units(question)
+    evidence = event_evidence(exposures, events, question, beside.facts, units)
     told = (*_who(question.persons), *found.told, *beside.told)
     return replace(evidence, understood=(*evidence.understood, *told))
 
