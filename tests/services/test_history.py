@@ -1,8 +1,10 @@
 """Planning from one's own events: sent to the log, half of it compacted, against counting them by hand."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -135,3 +137,22 @@ def test_what_cannot_be_planned_is_one_sentence(kept, metric, fields, error, say
 def test_alpha_is_a_share(kept):
     with pytest.raises(InputError, match="alpha is 2"):
         own_aa(wanted(kept, "bought"), alpha=2)
+
+
+def test_a_metric_of_a_table_has_the_past_of_the_same_events(kept, tmp_path):
+    with duckdb.connect(tmp_path / "shop.duckdb") as shop:
+        shop.execute("CREATE TABLE orders (who VARCHAR, seen_at TIMESTAMPTZ, usd INTEGER)")
+        rows = [
+            (f"u{unit}", BEGUN + timedelta(days=day), 5 + unit % 9)
+            for unit in range(0, UNITS, 4)
+            for day in days_of(unit)
+        ]
+        shop.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    table = f"tables: {{orders: {{url: {tmp_path}/shop.duckdb, unit: who, time: seen_at}}}}\n"
+    spent = "metrics: {spent: {kind: mean, table: orders, value: usd, window: 7d, covariate: 14d}}"
+    asked = replace(wanted(kept, "spent"), definitions=metrics_from_yaml(table + spent))
+    found, events = history(asked), history(wanted(kept, "spent"))
+    assert (found.units, found.since, found.window) == (events.units, events.since, events.window)
+    for name in ("baseline", "std", "r_squared"):
+        assert getattr(found, name) == pytest.approx(getattr(events, name), rel=1e-12)
+    assert own_aa(asked, splits=100).units == own_aa(wanted(kept, "spent"), splits=100).units

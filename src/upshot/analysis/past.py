@@ -15,7 +15,7 @@ import numpy as np
 from upshot.analysis.event_question import EventQuestion, before_field, per_field
 from upshot.analysis.gathering import as_time
 from upshot.analysis.identity import UNLINKED, linked
-from upshot.analysis.unit_table import VARIANT, unit_of, unit_table
+from upshot.analysis.unit_table import NO_FACTS, VARIANT, Facts, unit_of, unit_table
 from upshot.errors import DataError
 from upshot.model.event_metric import EXPOSURE, EventMetric
 from upshot.stats.moments import DENOMINATOR, OUTCOME, FloatArray, Moments
@@ -140,12 +140,18 @@ def _pairs(visits: ir.Table, first: date, last: date) -> Iterator[tuple[date, da
 
 
 def past_units(
-    events: ir.Table, visits: ir.Table, question: EventQuestion, metric: EventMetric, days: int
+    events: ir.Table,
+    visits: ir.Table,
+    question: EventQuestion,
+    metric: EventMetric,
+    days: int,
+    facts: Facts = NO_FACTS,
 ) -> PastUnits:
     """What units who came within so many days, the last whose windows are over, gave for a metric.
 
     Args:
-        visits: of `came`. question: of the one metric, with ``as_of`` the end of the past.
+        visits: of `came`. question: of the one metric, with ``as_of`` the end of the past. facts: the tables that it is
+            of, as of `unit_table`.
 
     Raises:
         DataError: the metric is a quantile, or no unit's window is over.
@@ -160,7 +166,7 @@ def past_units(
         visits["time"] >= as_time(since, visits["time"]), visits["time"] < as_time(until, visits["time"])
     )
     exposures = ours.select(unit_id=ours["unit"], time=ours["time"], **{VARIANT: ibis.literal(_ONE)})
-    units = unit_table(exposures, events, replace(question, experiment=None, phase=None, segments=()))
+    units = unit_table(exposures, events, replace(question, experiment=None, phase=None, segments=()), facts)
     columns = _columns(units, metric)
     if not len(columns[OUTCOME]):
         raise DataError(

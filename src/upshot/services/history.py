@@ -7,23 +7,27 @@ from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 
 from upshot.analysis.event_question import EventQuestion
 from upshot.analysis.gathering import as_time
 from upshot.analysis.identity import persons_in
-from upshot.analysis.past import DAY, Arrivals, arrivals, came, past_units
+from upshot.analysis.past import DAY, Arrivals, PastUnits, arrivals, came, past_units
+from upshot.analysis.unit_table import reach
 from upshot.errors import DataError, InputError
 from upshot.events.reader import connect
 from upshot.model.event_metric import EventMetric
 from upshot.model.flag import TARGETING_KEY
 from upshot.model.metric import Metric
 from upshot.services.event_metrics import named
+from upshot.services.facts import facts_beside
 from upshot.simulate.past_aa import SPLITS, PastAA, past_aa
 from upshot.stats.adjustment import cuped
 from upshot.stats.design import unit_std
 from upshot.stats.moments import DENOMINATOR, OUTCOME
+from upshot.warehouse.facts import Span
 
 LONGEST = 56
 """Days of the past that the returning-user curve is read from."""
@@ -85,10 +89,11 @@ def history(wanted: Wanted) -> History:
         InputError: there is no such directory. NotFoundError: no such metric.
         DataError: the past is too short, or holds nobody of the audience.
     """
-    with _past(wanted) as (events, visits, question):
-        first, last = _days(visits, wanted.as_of)
-        curve = arrivals(visits, first, last)
-        past = past_units(events, visits, question, wanted.definition, min(COHORT, curve.days))
+    with _past(wanted) as known:
+        first, last = _days(known.visits, wanted.as_of)
+        curve = arrivals(known.visits, first, last)
+        past = _units(known, wanted, min(COHORT, curve.days))
+        question = known.question
     metric = question.asked[0]
     moments = past.moments
     baseline = moments.mean() / moments.mean(DENOMINATOR) if moments.is_ratio else moments.mean()
@@ -119,16 +124,24 @@ def own_aa(wanted: Wanted, *, splits: int = SPLITS, seed: int = 0, alpha: float 
     """
     if not 0 < alpha < 1:
         raise InputError(f"alpha is {alpha:g}: give a number between 0 and 1")
-    with _past(wanted) as (events, visits, question):
-        first, last = _days(visits, wanted.as_of)
-        length = min(COHORT, (last - first).days + 1)
-        past = past_units(events, visits, question, wanted.definition, length)
-    return past_aa(past, question.asked[0], splits=splits, seed=seed, alpha=alpha)
+    with _past(wanted) as known:
+        first, last = _days(known.visits, wanted.as_of)
+        past = _units(known, wanted, min(COHORT, (last - first).days + 1))
+    return past_aa(past, known.question.asked[0], splits=splits, seed=seed, alpha=alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """The events, who came when, and the question of the one metric."""
+
+    database: duckdb.DuckDBPyConnection
+    events: ir.Table
+    visits: ir.Table
+    question: EventQuestion
 
 
 @contextmanager
-def _past(wanted: Wanted) -> Iterator[tuple[ir.Table, ir.Table, EventQuestion]]:
-    """The events, who came when, and the question of the one metric."""
+def _past(wanted: Wanted) -> Iterator[_Past]:
     metric = Metric(name=wanted.metric, column=wanted.definition.name)
     with connect(wanted.data, locked=False) as database:
         events = ibis.duckdb.from_connection(database).table("events")
@@ -140,7 +153,17 @@ def _past(wanted: Wanted) -> Iterator[tuple[ir.Table, ir.Table, EventQuestion]]:
             unit=wanted.unit,
             persons=persons if persons is not None and persons.links else None,
         )
-        yield events, came(events, question, wanted.audience), question
+        visits = came(events, question, wanted.audience)
+        yield _Past(database=database, events=events, visits=visits, question=question)
+
+
+def _units(known: _Past, wanted: Wanted, days: int) -> PastUnits:
+    """What the units of the last so many days gave, whose windows are over."""
+    metric = wanted.definition
+    before, after = reach((metric,))
+    since = wanted.as_of - (after or timedelta(0)) - timedelta(days=days) - before
+    beside = facts_beside(known.database, known.question, Span(since=since, until=wanted.as_of))
+    return past_units(known.events, known.visits, known.question, metric, days, beside.facts)
 
 
 def _days(visits: ir.Table, as_of: datetime) -> tuple[date, date]:

@@ -72,8 +72,8 @@ def command(experiment: str, data: Path, url: str | None, replayed: int | None, 
 
     Reads the exposures and events that `upshot serve` has taken, seconds after their answer, and the tables that the
     metrics are of, where they are. Every look is kept with all that its verdict rests on, and those after it are made
-    wider or held back by it as the plan's monitoring asks; a fixed plan shows no effect before its end. Where nothing is
-    new, the last look is shown.
+    wider or held back by it as the plan's monitoring asks; a fixed plan shows no effect before its end. Where nothing
+    is new, the last look is shown.
     """
     from upshot.services.live import given_again, live_look
 
