@@ -134,14 +134,18 @@ def given_again(store: ControlStore, experiment: str, number: int, phase: int | 
     """
     with store.reading() as connection:
         phase = phase or experiments.find(connection, experiment).phase
-        kept = looks.find(connection, experiment, phase, number)
-        before = looks.history(connection, experiment, phase)[: number - 1]
-        plan = experiments.plan_of(connection, kept.plan_hash)
+        return again(connection, looks.find(connection, experiment, phase, number))
+
+
+def again(connection: Connection, kept: StoredLook) -> Taken:
+    """As `given_again`, of a look that was read."""
+    before = looks.history(connection, kept.experiment, kept.phase)[: kept.number - 1]
+    plan = experiments.plan_of(connection, kept.plan_hash)
     findings = findings_of(plan, kept.evidence, before, kept.look.day, kept.situation)
     differs = differences(kept.verdict, findings.verdict)
     if content_hash(analysis_to_dict(findings.analysis)) != content_hash(kept.analysis):
         differs += ("the numbers are not those that were kept",)
-    return _told(experiment, phase, findings, kept.situation, is_new=False, differs=differs)
+    return _told(kept.experiment, kept.phase, findings, kept.situation, is_new=False, differs=differs)
 
 
 def past_of(store: ControlStore, experiment: str, phase: int) -> Past:
