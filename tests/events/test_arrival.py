@@ -11,8 +11,8 @@ from upshot.events.frame import Frame, Source
 
 
 def send(log, name):
-    body = json.dumps({"type": "track", "event": "Bought", "userId": "u1", "messageId": name}).encode()
-    log.append(Frame(Source("web"), time_ns() // 1000, body)).result(10)
+    event = {"type": "track", "event": "Bought", "userId": "u1", "messageId": name}
+    log.append(Frame(Source("web"), time_ns() // 1000, json.dumps({"batch": [event]}).encode())).result(10)
 
 
 def test_it_changes_with_every_event_and_with_nothing_else(tmp_path):

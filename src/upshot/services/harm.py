@@ -6,24 +6,20 @@ turned off first, durably; the look and the experiment's end follow in one trans
 finds the flag off and goes on from there.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from upshot.errors import ConflictError, DataError
 from upshot.model.decision import ExperimentVerdict, Situation, VariantVerdict
-from upshot.model.plan import Plan
 from upshot.report.findings import Findings
 from upshot.services.defined import Defined
 from upshot.services.live import Past, findings_of, keep_look, past_of
-from upshot.services.live_evidence import Met, live_evidence, met
+from upshot.services.live_evidence import live_evidence, met
 from upshot.services.live_plan import check_plan
 from upshot.store import experiments
 from upshot.store.control import ControlStore
 from upshot.store.experiments import Experiment
-
-KILLING = ("primary", "guardrail")
-"""The roles of metrics that can prove harm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,41 +72,19 @@ def find_harm(
         if phase not in found.phases:
             return None
         past = past_of(store, experiment.id, phase)
-        judged = _Judged(found, experiment, defined, past, as_of)
-        watched = tuple(metric for metric in experiment.plan.metrics if metric.role in KILLING)
-        if judged.findings(replace(experiment.plan, metrics=watched)) is None:
-            return None
-        findings = judged.findings(experiment.plan)
-    return None if findings is None else Harm(experiment=experiment, findings=findings, past=past)
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """An experiment's events, and what is asked of them."""
-
-    found: Met
-    experiment: Experiment
-    defined: Defined
-    past: Past
-    as_of: datetime
-
-    def findings(self, plan: Plan) -> Findings | None:
-        """What a plan says of them now, where it is that something harms."""
-        segments = self.experiment.design.segments if plan is self.experiment.plan else ()
         try:
             evidence = live_evidence(
-                self.found, plan, self.defined.metrics, self.past.phase, segments=segments
+                found, experiment.plan, defined.metrics, phase, segments=experiment.design.segments
             )
-            findings = findings_of(plan, evidence, self.past.history, self.as_of.date(), self.situation)
+            situation = situation_of(experiment, past)
+            findings = findings_of(experiment.plan, evidence, past.history, as_of.date(), situation)
         except (
             DataError
         ):  # too little yet, such as control alone; the look of the day tells where it stays so
             return None
-        return findings if harmful_variants(findings.verdict) else None
-
-    @property
-    def situation(self) -> Situation:
-        return situation_of(self.experiment, self.past)
+    if not harmful_variants(findings.verdict):
+        return None
+    return Harm(experiment=experiment, findings=findings, past=past)
 
 
 def situation_of(experiment: Experiment, past: Past) -> Situation:

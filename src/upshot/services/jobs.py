@@ -64,7 +64,7 @@ class Jobs:
             store: where the last run of each is kept. lease: of who runs them. jobs: with a name of its own each.
             clock: by which they are due.
         """
-        self._store, self._lease, self._clock = store, lease, clock
+        self._store, self.lease, self._clock = store, lease, clock
         self._jobs = {job.name: job for job in jobs}
         self._locks = {name: Lock() for name in self._jobs}
         self._runs: dict[str, JobRun] | None = None
@@ -92,7 +92,7 @@ class Jobs:
             patient: whether one that failed a moment ago, or took long, is given some time.
         """
         with self._locks[name]:
-            if not self._lease.is_held or (patient and monotonic() < self._again.get(name, (0, 0.0))[1]):
+            if not self.lease.is_held or (patient and monotonic() < self._again.get(name, (0, 0.0))[1]):
                 self._forget(name)
                 return None
             now = self._clock()
@@ -119,7 +119,7 @@ class Jobs:
         due = before.due if fault else job.next(now)
         ended = self._clock()
         return replace(
-            before, began=now, ended=ended, due=due, fault=fault, holder=self._lease.holder, every=job.every
+            before, began=now, ended=ended, due=due, fault=fault, holder=self.lease.holder, every=job.every
         )
 
     def _last(self, name: str) -> JobRun:
@@ -132,7 +132,7 @@ class Jobs:
 
     def _forget(self, name: str) -> None:
         """Where another process runs jobs, what it does is read when this one takes over."""
-        if not self._lease.is_held:
+        if not self.lease.is_held:
             self._runs = None
 
     def _keep(self, run: JobRun) -> None:

@@ -89,3 +89,9 @@ class Lease:
     def _keep_on(self) -> None:
         while not self._ended.wait(self._lasts.total_seconds() / 3):
             self.renew()
+
+
+def holder(store: ControlStore) -> str | None:
+    """The process that runs the jobs of a store now, as ``host/pid/...``; None where none does."""
+    with store.reading() as connection:
+        return jobs.holder_of(connection, NAME, datetime.now(UTC))
