@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from upshot.services.workspace import Workspace
     from upshot.store.control import ControlStore
 
 DATA = click.option(
@@ -41,6 +42,20 @@ def opened(data: Path, url: str | None, *, made: bool = False) -> "Iterator[Cont
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def working(
+    data: Path, url: str | None, *, flags: Path | None = None, made: bool = False
+) -> "Iterator[Workspace]":
+    """What the use cases of experiments work in, as a command names it."""
+    from upshot.bootstrap import open_workspace
+
+    workspace = open_workspace(data, url, flags=flags, made=made)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
 
 
 def who() -> str:
