@@ -50,6 +50,10 @@ class ControlStore:
         """What messages call it."""
         return shown(self._engine.url)
 
+    def now(self) -> datetime:
+        """Now, by the clock that changes are dated by."""
+        return self._clock()
+
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that sees one state. Raises UnavailableError."""
         return reading(self._engine)

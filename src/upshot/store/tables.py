@@ -198,6 +198,33 @@ LEARNINGS = Table(
     Column("words", Text, nullable=False),
 )
 
+USERS = Table(
+    "users",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("disabled_at", Time),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("user_name", Text, ForeignKey("users.name"), nullable=False, index=True),
+    Column("began", Time, nullable=False),
+    Column("seen", Time, nullable=False),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("who", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("began", Time, nullable=False),
+)
+
 
 def is_declared(name: str | None, *_: object) -> bool:
     """Whether a table or index of a store is declared here: what text is searched by is each database's own."""
