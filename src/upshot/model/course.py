@@ -36,6 +36,7 @@ class Decision:
         headline: its sentence. look: its number, in its phase; None where there was none.
         automatic: no person decided it.
         acknowledged: what got worse and was accepted -> the reason.
+        rules: the flag's rules that carry it out. done_at: when the last step of a rollout is taken; None: at once.
         edit: what is to be edited by hand where the flag is kept in files; empty: the flag was changed.
     """
 
@@ -50,6 +51,8 @@ class Decision:
     look: int | None = None
     automatic: bool = False
     acknowledged: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    done_at: datetime | None = None
     edit: str = ""
 
 
@@ -81,6 +84,8 @@ class Course:
         unsealed: the first time that somebody broke the seal; None: nobody did.
         decision: how it ended; None: it has not.
         lagging: what is looked at again after the decision.
+        fixed_phase: the first phase that nobody met before the plan was fixed; None: it was not started, but taken up
+            by a look at its data.
     """
 
     situation: Situation = field(default_factory=Situation)
@@ -89,3 +94,4 @@ class Course:
     unsealed: Unsealing | None = None
     decision: Decision | None = None
     lagging: tuple[LaggingCheck, ...] = ()
+    fixed_phase: int | None = None

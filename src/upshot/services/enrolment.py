@@ -6,11 +6,12 @@ what is to be written there is said.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from upshot.assignment.ledger import Ledger, experiment_place
 from upshot.errors import InputError, NotFoundError
+from upshot.events.reader import connect
 from upshot.formats.flags import flags_to_mapping
 from upshot.formats.yaml_text import write_yaml
 from upshot.model.experiment import Design
@@ -67,6 +68,16 @@ def phases_met(workspace: Workspace, experiment_id: str) -> tuple[int, ...]:
         return tuple(found.phases)
 
 
+def first_received(workspace: Workspace, experiment_id: str, phase: int) -> datetime | None:
+    """When the server got the first exposure of a phase; None: it got none."""
+    if not workspace.data.is_dir():
+        return None
+    with connect(workspace.data) as database:
+        query = "SELECT min(received_at) FROM exposures WHERE experiment_id = ? AND COALESCE(phase, 1) = ?"
+        ((first,),) = database.execute(query, [experiment_id, phase]).fetchall()
+    return None if first is None else first.replace(tzinfo=UTC)
+
+
 def enrol(workspace: Workspace, change: Change, experiment: Experiment, phase: int) -> Mapping[str, str]:
     """Put the rule of an experiment into force, in the transaction of its start.
 
@@ -113,6 +124,13 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
     if key not in flags.flags:
         raise NotFoundError(f"there is no flag {key or '(none named)'}: the experiment's design names it")
     return flags.flags[key]
+
+
+def carrier_of(flags: FlagSet, experiment: Experiment) -> Flag | None:
+    """The flag that carries an experiment: the one that its design names, else the one that has a rule for it."""
+    if experiment.design.flag:
+        return flags.flags.get(experiment.design.flag)
+    return next((flag for flag in flags.flags.values() if rule_of(flag, experiment.id)), None)
 
 
 def rule_text(flag: Flag, rule: Rule) -> str:

@@ -203,7 +203,7 @@ def start(
             seen.version if expected is None else expected,
             design=design,
             phase=phase,
-            course=replace(seen.course, accepted=accepted),
+            course=replace(seen.course, accepted=accepted, fixed_phase=phase),
             beside={"salts": enrol(workspace, change, replace(seen, design=design), phase)},
         )
 

@@ -1,7 +1,7 @@
 """Turning a flag off whatever is written, and giving it back: by people and by monitoring alike."""
 
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from upshot.errors import InputError, NotFoundError
 from upshot.report.flag_words import moment
@@ -9,6 +9,7 @@ from upshot.store.flag_store import Stored
 from upshot.store.kill_file import Switching
 
 
+@runtime_checkable
 class Switchable(Protocol):
     """A store of flags that can turn them off whatever is written."""
 
