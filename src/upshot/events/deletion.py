@@ -94,6 +94,8 @@ def _finish(
             linked |= others
     rejections = sum(_reject(place, manifest, file, hashes) for file in manifest.rejected_files())
     clean(place, manifest, grace=0)
+    for derived in place.derived.glob("*.duckdb*"):  # it can be made again
+        derived.unlink(missing_ok=True)
     done = tuple(replace(one, done=True) for one in manifest.deletions() if one.id in hashes)
     manifest.commit(Change(deletions=done, forgotten=tuple(ids)), now())
     return Deleted(

@@ -1,6 +1,6 @@
 """Evidence of a running experiment: exposures and events seconds after they were answered, and tables beside them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import ibis
+import ibis.expr.types as ir
 
 from upshot.analysis.event_evidence import event_evidence
 from upshot.analysis.event_question import EventQuestion
@@ -101,6 +102,7 @@ def live_evidence(
     *,
     segments: tuple[str, ...] = (),
     histograms: bool = False,
+    at_once: frozenset[str] = frozenset(),
 ) -> Evidence:
     """The evidence of a phase; an exposure without one is of phase 1.
 
@@ -127,14 +129,28 @@ def live_evidence(
         unit=unit,
         segments=segments,
         histograms=histograms,
+        at_once=at_once,
         persons=persons if persons is not None and persons.links else None,
     )
     exposures = exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
     beside = facts_beside(found.database, question)
-    units = None if found.totals is None else found.totals.units(question)
-    evidence = event_evidence(exposures, events, question, beside.facts, units)
+    evidence = _of_totals(
+        found, lambda units: event_evidence(exposures, events, question, beside.facts, units), question
+    )
     told = (*_who(question.persons), *found.told, *beside.told)
     return replace(evidence, understood=(*evidence.understood, *told))
+
+
+def _of_totals(
+    found: Met, gathered: Callable[[ir.Table | None], Evidence], question: EventQuestion
+) -> Evidence:
+    """From the running totals where they can give it, else from the log."""
+    if found.totals is not None:
+        try:
+            return gathered(found.totals.units(question))
+        except duckdb.Error as error:
+            found.totals.abandon(error)
+    return gathered(None)
 
 
 def _unit(found: Met, phase: int) -> str:

@@ -48,7 +48,11 @@ FROM exposed WHERE time < ? GROUP BY 1 ORDER BY 1
 
 
 class Totals:
-    """The totals of an experiment, attached as ``kept`` to a database with the views of `events.reader`."""
+    """The totals of an experiment, attached as ``kept`` to a database with the views of `events.reader`.
+
+    Attributes:
+        is_abandoned: whether the file cannot be read.
+    """
 
     def __init__(self, database: duckdb.DuckDBPyConnection, directory: Path, experiment: str) -> None:
         """Bring exposures and links to now.
@@ -60,6 +64,7 @@ class Totals:
             duckdb.Error: the file is damaged.
         """
         self._database, self._manifest = database, DataDirectory(directory).manifest
+        self.is_abandoned = False
         with open_manifest(self._manifest) as manifest:
             self._meta = Meta(database, epoch_of(manifest))
         database.execute(_TABLES)
@@ -86,6 +91,11 @@ class Totals:
             return None
         return UnitTotals(self._database, self._meta, self._manifest, question).units()
 
+    def abandon(self, error: duckdb.Error) -> None:
+        """Throw the file away when it is let go of: it cannot be read."""
+        _log.warning("running totals cannot be read, and will be made again: %s", error)
+        self.is_abandoned = True
+
     def _are_strange(self, question: EventQuestion) -> bool:
         """Whether exposures name other units than who sent them, so that numbers say nothing."""
         if question.unit != TARGETING_KEY:
@@ -97,7 +107,7 @@ class Totals:
         run = self._database.execute
         since = int(self._meta.get("exposures") or 0)
         row = run("SELECT COALESCE(max(arrival), 0) FROM events").fetchone()
-        until = int(row[0]) if row else 0
+        until = max(since, int(row[0]) if row else 0)
         compacted = "AND arrival > ? AND arrival <= ?"
         with transaction(self._database):
             run(f"INSERT INTO kept.exposures {_EXPOSED} {compacted}", [experiment, since, until])
@@ -123,6 +133,8 @@ def opened_totals(
         database, totals = _begun(directory, experiment, path)
         stack.enter_context(database)
         yield database, totals
+        if totals is not None and path is not None and totals.is_abandoned:
+            discard(path)
 
 
 def _begun(

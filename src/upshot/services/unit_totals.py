@@ -163,8 +163,9 @@ class UnitTotals:
         if not changed:
             return state
         others = {found.get(one, one) for one in changed for found in (before, whom)}
-        gone = ibis.memtable(pa.table({"gone": pa.array(sorted(others), pa.int64())}))
-        return state.anti_join(gone, state[UNIT] == gone["gone"])
+        self._table("others", dict.fromkeys(others, 0), temp=True)
+        gone = self._backend.table("others")
+        return state.anti_join(gone, state[UNIT] == gone["number"])
 
     # Who is whom
 
