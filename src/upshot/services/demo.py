@@ -1,7 +1,7 @@
 """The demo's live world: a real server and the real SDK, in a shop whose days pass in seconds.
 
-One clock, in a file, tells the time to all of them. It stands while an hour of the shop happens and its messages are
-sent, and goes on when the server has answered them: so the world never outruns the machine, and every run is the same.
+One clock, in a file, tells the time to all of them. It stands while ten minutes of the shop happen and their messages
+are sent, and goes on when the server has answered them: so the world never outruns the machine, and every run is alike.
 """
 
 import json
@@ -26,7 +26,7 @@ from upshot.services.event_metrics import read_metrics
 from upshot.services.live import Asked, Taken, live_look
 from upshot.simulate.clock import SharedClock
 from upshot.simulate.shop.experiments import DAYS, EXPERIMENTS, VISITORS, Known, write_shop
-from upshot.simulate.shop.visitors import HOURS, SEED, Shop
+from upshot.simulate.shop.visitors import SEED, TICKS, Shop
 from upshot.store import experiments, looks
 from upshot.store.control import ControlStore
 from upshot.store.flag_files import FlagDirectory
@@ -37,7 +37,7 @@ ACTOR = "upshot demo"
 MARK = ".upshot-demo"
 """The file by which a folder of the demo is known."""
 PATIENCE = 60.0
-"""Seconds in which the server must take an hour's messages, or start."""
+"""Seconds in which the server must take what is sent, or start."""
 
 _OURS = (
     "flags", "metrics", "plans", "data", "reports", "sdk", "clock", "server.log",
@@ -204,24 +204,24 @@ def application(world: World, server: Serving) -> Iterator[Client]:
 
 
 def live(world: World, client: Client) -> Iterator[datetime]:
-    """Let the world's hours pass, one after the other; gives the moment at which each is over and has arrived.
+    """Let the world's ticks pass, one after the other; gives the moment at which each is over and has arrived.
 
     Raises:
         UnavailableError: the server does not take what is sent.
     """
     shop = Shop(client, world.visitors, world.days, world.seed)
-    for hour in range(shop.hours):
-        shop.pass_hour(hour)
+    for tick in range(world.days * TICKS):
+        shop.happen(tick)
         if not client.flush(PATIENCE):
             raise UnavailableError(f"the server does not take events: {world.folder}/server.log says why")
-        over = world.start + timedelta(hours=hour + 1)
+        over = world.start + timedelta(days=(tick + 1) / TICKS)
         world.clock.move(over)
         yield over
 
 
 def is_midnight(moment: datetime) -> bool:
     """Whether a day is over."""
-    return moment.hour % HOURS == 0
+    return moment.hour == moment.minute == 0
 
 
 def start_experiments(world: World, store: ControlStore) -> None:

@@ -101,13 +101,14 @@ def _pass_days(world: "World", server: "Serving", store: "ControlStore", console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from upshot.services.demo import application, is_midnight, killed, live, settle, standing
+    from upshot.simulate.shop.visitors import TICKS
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     before: dict[str, str] = {}
     with application(world, server) as client, Progress(*columns, console=console) as progress:
-        hours = progress.add_task(f"day 1 of {world.days}", total=world.days * 24)
+        passing = progress.add_task(f"day 1 of {world.days}", total=world.days * TICKS)
         for over in live(world, client):
-            progress.advance(hours)
+            progress.advance(passing)
             if not is_midnight(over):
                 continue
             day = (over - world.start).days
@@ -117,7 +118,7 @@ def _pass_days(world: "World", server: "Serving", store: "ControlStore", console
                 if said[0] != before.get(flag):
                     progress.console.print(f"day {day:>2}  {flag}: {': '.join(said)}", soft_wrap=True)
             before = {flag: said[0] for flag, said in now.items()}
-            progress.update(hours, description=f"day {min(day + 1, world.days)} of {world.days}")
+            progress.update(passing, description=f"day {min(day + 1, world.days)} of {world.days}")
 
 
 def _news(verdicts: "dict[str, ExperimentVerdict]", off: dict[str, str]) -> dict[str, tuple[str, str]]:

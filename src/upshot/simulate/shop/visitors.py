@@ -9,13 +9,14 @@ import numpy as np
 from upshot_sdk import Evaluation
 
 SEED = 123
-HOURS = 24
+TICKS = 144
+"""The shop goes on in ticks of ten minutes, so many a day."""
 HALF_LIFE = 2.5  # days in which the novelty of the streaks halves
 
 Context = Mapping[str, Any]
 
 _WEEK = np.array([1.1, 1.1, 1.1, 1.1, 1.1, 0.75, 0.75])  # fewer come at the weekend
-_DAY = 1 + 0.6 * np.sin((np.arange(HOURS) - 9) * 2 * np.pi / HOURS)  # and fewest at night
+_DAY = 1 + 0.6 * np.sin((np.arange(TICKS) / TICKS - 9 / 24) * 2 * np.pi)  # and fewest at night
 
 
 class App(Protocol):
@@ -35,10 +36,10 @@ class App(Protocol):
 
 
 def arrivals(visitors: int, days: int) -> list[int]:
-    """How many visitors come in each hour, so that they add up; without chance.
+    """How many visitors come in each tick, so that they add up; without chance.
 
     >>> sum(arrivals(1000, 14)), len(arrivals(1000, 14))
-    (1000, 336)
+    (1000, 2016)
     """
     rhythm = np.outer(np.resize(_WEEK, days), _DAY).ravel()
     until = np.rint(visitors * np.cumsum(rhythm) / rhythm.sum()).astype(int)
@@ -70,7 +71,7 @@ Life = Iterator[int]
 
 
 def visitor(app: App, number: int, day: int, seed: int = SEED) -> Life:
-    """What a visitor does from the first page on. Yields the hours that pass until they go on.
+    """What a visitor does from the first page on. Yields the ticks that pass until they go on.
 
     Args:
         app: the shop's code. number: names the visitor. day: on which they come first, from 0.
@@ -110,7 +111,7 @@ def _fills_cart(visit: _Visit) -> bool:
 def _orders(visit: _Visit) -> Life:
     """The checkout, at once or after a few hours."""
     one_page = visit.got("checkout", "three-pages")
-    yield int(visit.chance.integers(0, 8))
+    yield int(visit.chance.integers(0, 48))
     visit.does("Payment Failed", 0.01)
     visit.does(
         "Order Completed", 0.6 if one_page else 0.5, revenue=round(float(visit.chance.gamma(3, 60)), 2)
@@ -121,34 +122,29 @@ def _rides(visit: _Visit) -> Life:
     """The riders' app: streaks please while they are new."""
     gain = 0.6 * 0.5 ** (visit.day / HALF_LIFE) if visit.got("streaks", "none") else 0.0
     for _ in range(int(visit.chance.poisson(2 * visit.chance.gamma(4, 0.25) * (1 + gain)))):
-        yield int(visit.chance.integers(1, 5))
+        yield int(visit.chance.integers(3, 30))
         visit.does("Ride Logged", 1, km=round(float(visit.chance.gamma(2, 6)), 1))
 
 
 class Shop:
-    """Everybody who is in the shop, hour by hour."""
+    """Everybody who is in the shop, tick by tick."""
 
     def __init__(self, app: App, visitors: int, days: int, seed: int = SEED) -> None:
-        self._app, self._seed, self._days = app, seed, days
+        self._app, self._seed = app, seed
         self._coming = arrivals(visitors, days)
         self._waiting: dict[int, list[Life]] = {}
         self._came = 0
 
-    @property
-    def hours(self) -> int:
-        """How many hours there are."""
-        return len(self._coming)
-
-    def pass_hour(self, hour: int) -> None:
-        """Let all happen that happens in an hour: those who go on first, then those who come."""
-        for life in self._waiting.pop(hour, ()):
-            self._go_on(life, hour)
-        for _ in range(self._coming[hour]):
-            self._go_on(visitor(self._app, self._came, hour // HOURS, self._seed), hour)
+    def happen(self, tick: int) -> None:
+        """Let all happen that happens in a tick, counted from 0: those who go on first, then those who come."""
+        for life in self._waiting.pop(tick, ()):
+            self._go_on(life, tick)
+        for _ in range(self._coming[tick]):
+            self._go_on(visitor(self._app, self._came, tick // TICKS, self._seed), tick)
             self._came += 1
 
-    def _go_on(self, life: Life, hour: int) -> None:
+    def _go_on(self, life: Life, tick: int) -> None:
         for pause in life:
             if pause:
-                self._waiting.setdefault(hour + pause, []).append(life)
+                self._waiting.setdefault(tick + pause, []).append(life)
                 return
