@@ -94,8 +94,8 @@ def play(directory: Path, worlds: int, units: int, seed: int) -> None:
 
 
 def _sent(client: Client, due: bool) -> None:
-    if due and not client.flush(60):
-        raise RuntimeError("the server did not take what was sent within a minute")
+    if due and not client.flush(600):
+        raise RuntimeError("the server did not take what was sent within ten minutes")
 
 
 def looked(directory: Path, worlds: int) -> Iterator[Outcome]:

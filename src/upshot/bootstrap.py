@@ -1,33 +1,33 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upshot.errors import InputError
 from upshot.events.log import EventLog
-from upshot.formats.catalogue import catalogue
-from upshot.formats.standards import read_standards
-from upshot.model.event_metric import EventMetric
-from upshot.model.standards import Standards
-from upshot.services.addresses import read_allowed
-from upshot.services.alerts import Alerts
-from upshot.services.anomalies import AnomalyWatch
-from upshot.services.channels import read_channels
-from upshot.services.event_metrics import read_metrics
 from upshot.services.flags import Flags
-from upshot.services.monitoring import Monitor
-from upshot.services.rollout_tally import Signals
-from upshot.services.workspace import Workspace
 from upshot.settings import Settings
-from upshot.simulate.clock import SharedClock
+from upshot.store.audited_flags import AuditedFlags
 from upshot.store.control import ControlStore
 from upshot.store.engine import sqlite_url
 from upshot.store.flag_files import FlagDirectory
+from upshot.store.flag_store import FlagStore
 from upshot.store.flags import StoredFlags
 
+if TYPE_CHECKING:  # what is not needed to answer is not imported before the first answer
+    from upshot.model.event_metric import EventMetric
+    from upshot.model.standards import Standards
+    from upshot.services.alerts import Alerts
+    from upshot.services.jobs import Jobs
+    from upshot.services.monitoring import Monitor
+    from upshot.services.workspace import Workspace
+
 Clock = Callable[[], datetime]
+KeptFlags = AuditedFlags | StoredFlags
 
 
 def open_clock(settings: Settings) -> Clock:
@@ -36,7 +36,11 @@ def open_clock(settings: Settings) -> Clock:
     Raises:
         InputError: they name none.
     """
-    return SharedClock.open(Path(settings.clock)).now if settings.clock else system_clock
+    if not settings.clock:
+        return system_clock
+    from upshot.simulate.clock import SharedClock
+
+    return SharedClock.open(Path(settings.clock)).now
 
 
 def system_clock() -> datetime:
@@ -44,13 +48,22 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def open_flags(directory: Path, clock: Clock = system_clock) -> Flags:
-    """The flags of a directory, in force.
+def open_flag_store(directory: Path | None, store: ControlStore, actor: str = "upshot") -> KeptFlags:
+    """Where flags are kept, with their kills in the audit chain of a control store.
+
+    Args:
+        directory: of their files; None: they are in the store. actor: who puts flags of the store into force.
+    """
+    return StoredFlags(store, actor) if directory is None else AuditedFlags(FlagDirectory(directory), store)
+
+
+def open_flags(flags: FlagStore, clock: Clock = system_clock) -> Flags:
+    """Flags in force.
 
     Raises:
         InputError: they cannot be read; every mistake is named.
     """
-    return Flags(FlagDirectory(directory), new_salt, clock)
+    return Flags(flags, new_salt, clock)
 
 
 def open_log(directory: Path) -> EventLog:
@@ -100,7 +113,7 @@ def open_workspace(
     standards: Path | None = None,
     made: bool = False,
     clock: Clock = system_clock,
-) -> Workspace:
+) -> "Workspace":
     """What the use cases of experiments work in; to be closed.
 
     Args:
@@ -112,11 +125,13 @@ def open_workspace(
     Raises:
         InputError, UnavailableError: as of `open_store`; or what is to be read holds mistakes.
     """
+    from upshot.services.workspace import Workspace
+
     defined, kept = _definitions(metrics), _standards(standards)
     store = open_store(data, url, made=made, clock=clock)
     return Workspace(
         store=store,
-        flags=StoredFlags(store, "upshot") if flags is None else FlagDirectory(flags),
+        flags=open_flag_store(flags, store),
         data=data,
         definitions=defined,
         standards=kept,
@@ -125,39 +140,75 @@ def open_workspace(
     )
 
 
-def _definitions(directory: Path | None) -> dict[str, EventMetric]:
+def _definitions(directory: Path | None) -> "dict[str, EventMetric]":
     """The metrics of a folder (metrics/ where there is one), and of the catalogue what it has none of that name for."""
+    from upshot.formats.catalogue import catalogue
+    from upshot.services.event_metrics import read_metrics
+
     own = read_metrics(directory or METRICS) if directory is not None or METRICS.is_dir() else {}
     return {**catalogue(), **own}
 
 
-def _standards(path: Path | None) -> Standards:
+def _standards(path: Path | None) -> "Standards":
     """The standards of a file (standards.yaml where there is one), or the defaults."""
+    from upshot.formats.standards import read_standards
+    from upshot.model.standards import Standards
+
     return read_standards(path or STANDARDS) if path is not None or STANDARDS.is_file() else Standards()
 
 
-def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> Alerts:
+def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> "Alerts":
     """The alerts of a server, told where its settings say.
 
     Raises:
         InputError: an address that they should go to cannot be one.
     """
+    from upshot.services.addresses import read_allowed
+    from upshot.services.alerts import Alerts
+    from upshot.services.channels import read_channels
+
     channels = read_channels(settings.alerts, settings.alert_secret, read_allowed(settings.alerts_allow))
     return Alerts(store, channels, clock)
 
 
 def open_monitor(
-    flags: Path, data: Path, alerts: Alerts, settings: Settings, clock: Clock = system_clock
-) -> Monitor:
-    """The watch over the rollouts of a directory of flags, by the events of a data directory."""
+    flags: KeptFlags, data: Path, alerts: "Alerts", settings: Settings, clock: Clock = system_clock
+) -> "Monitor":
+    """The watch over rollouts, by the events of a data directory."""
+    from upshot.services.monitoring import Monitor
+    from upshot.services.rollout_tally import Signals
+
     given = {name: getattr(settings, name) for name in ("error_event", "error_property", "latency_property")}
     signals = Signals(**{name: value for name, value in given.items() if value is not None})
-    return Monitor(FlagDirectory(flags), data, alerts, clock, signals)
+    return Monitor(flags, data, alerts, clock, signals)
 
 
-def open_anomalies(flags: Path, data: Path, alerts: Alerts, clock: Clock = system_clock) -> AnomalyWatch:
-    """The watch over the experiments of a directory of flags, by the events of a data directory."""
-    return AnomalyWatch(FlagDirectory(flags), data, alerts, clock)
+@contextmanager
+def open_jobs(
+    store: ControlStore,
+    flags: KeptFlags,
+    data: Path,
+    settings: Settings,
+    metrics: Path | None = None,
+    clock: Clock = system_clock,
+) -> "Iterator[Jobs]":
+    """What a server does by itself, for as long as the block runs and no other process does it.
+
+    Args:
+        metrics: the folder of metrics over events, read anew each time; None: metrics/ where there is one.
+
+    Raises:
+        InputError: as of `open_alerts`.
+    """
+    from upshot.services.defined import read_defined
+    from upshot.services.job_list import jobs_of
+    from upshot.services.jobs import Jobs
+    from upshot.services.lease import Lease
+
+    alerts = open_alerts(store, settings, clock)
+    jobs = jobs_of(store, flags, data, lambda: read_defined(metrics), alerts, clock)
+    with Lease(store) as lease:
+        yield Jobs(store, lease, jobs, clock)
 
 
 def new_salt() -> str:

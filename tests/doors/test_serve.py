@@ -64,7 +64,7 @@ def started(directory, *arguments, **extra):
 
 def children(pid):
     """Processes of Upshot that a process has started."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    found = [one for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]
     return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 

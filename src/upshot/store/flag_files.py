@@ -18,7 +18,7 @@ from upshot.errors import InputError
 from upshot.formats.flags import flags_from_mapping, flags_to_mapping, read_flag_files
 from upshot.model.flag import FlagSet
 from upshot.store.flag_store import Stored
-from upshot.store.kill_file import KILLS, Switching, read_kills, write_kills
+from upshot.store.kill_file import KILLS, Switched, Switching, read_kills, write_kills
 from upshot.store.whole_file import replace_file
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -54,7 +54,7 @@ class FlagDirectory:
             problems=(*problems, *written.problems),
             findings=written.findings,
             sources=written.sources,
-            kills=read_kills(self._path / KILLS),
+            kills=self.kills(),
         )
 
     def write(self, ledger: Ledger, applied: FlagSet) -> None:
@@ -66,6 +66,10 @@ class FlagDirectory:
                 f"{self._path / LEDGER} cannot be written ({error.strerror}): make {self._path} writable, or run "
                 "`upshot flag apply` where it is and bring ledger.json along with the files"
             ) from error
+
+    def kills(self) -> Switched:
+        """What was turned off whatever is written, and given back. Raises InputError."""
+        return read_kills(self._path / KILLS)
 
     def switch(self, entry: Switching) -> bool:
         path = self._path / KILLS

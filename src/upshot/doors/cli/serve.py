@@ -1,10 +1,11 @@
-"""`upshot serve`: flags for servers and browsers, from files that may be edited meanwhile, and a log for events."""
+"""`upshot serve`: flags for servers and browsers, which may be edited meanwhile, and a log for events."""
 
 import json
 import logging
 import os
 import secrets
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,25 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
 
 
 @click.command("serve", epilog=EPILOG)
-@click.option("--flags", "directory", required=True, metavar="DIR", help="Folder of flags as YAML files.")
+@click.option(
+    "--flags",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of flags as YAML files [those in the store].",
+)
 @click.option(
     "--data",
     default="upshot-data",
     metavar="DIR",
+    type=click.Path(path_type=Path),
     help="Folder that events are kept in; made where it is missing [upshot-data].",
+)
+@click.option(
+    "--metrics",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of metrics over events, by which experiments are looked at [metrics].",
 )
 @click.option(
     "--compact-every",
@@ -62,71 +76,58 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8790, help="Port; 0 takes any that is free [8790]."
 )
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, help="Processes that answer, one for each core [1]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it serves as one line of JSON.")
 def command(
-    directory: str, data: str, compact_every: float, url: str | None, host: str, port: int, as_json: bool
+    directory: Path | None,
+    data: Path,
+    metrics: Path | None,
+    compact_every: float,
+    url: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    as_json: bool,
 ) -> None:
     """Serve flags by OFREP and to Upshot's SDK, and take events by Segment's HTTP API.
 
-    Edited files are in force a second later. Events are on the disk before they are answered.
+    Flags are those of the store, or of files; what is edited is in force a second later. Events are on the disk before
+    they are answered.
 
     Keys that `upshot key create` gives out open it a second later, beside those of the environment. Without keys in
     the environment, and as long as only this machine can reach it, it makes keys and prints them.
     """
-    from upshot.bootstrap import (
-        open_alerts,
-        open_anomalies,
-        open_clock,
-        open_flags,
-        open_log,
-        open_monitor,
-        open_store,
-    )
-    from upshot.doors.web.app import create_app
-    from upshot.doors.web.beside import Beside
-    from upshot.doors.web.server import listen, run
-    from upshot.services import monitoring
-    from upshot.services.anomalies import EVERY
-    from upshot.services.key_ring import KeyRing
+    from upshot.doors.web.background import background
+    from upshot.doors.web.kept import FORMAT
+    from upshot.doors.web.server import listen
+    from upshot.doors.web.serving import Serving, serve
+    from upshot.doors.web.workers import serve_by
     from upshot.settings import read_settings
 
+    logging.basicConfig(level=logging.INFO, format=FORMAT)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     given = read_settings(os.environ)
     settings = _with_keys(given, host)
-    clock = open_clock(settings)
-    flags = open_flags(Path(directory), clock)
     listening = listen(host, port)
-    about = {
+    about: dict[str, Any] = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}",
-        "revision": flags.current.revision,
-        "flags": len(flags.current.ruleset.flag_keys),
-        "data": str(Path(data).absolute()),
+        "data": str(data.absolute()),
         **({} if given.server_key else {"server_key": settings.server_key}),
         **({} if given.client_key else {"client_key": settings.client_key}),
     }
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    with (
-        closing(open_log(Path(data))) as log,
-        closing(open_store(Path(data), url, made=True, clock=clock)) as store,
-        _compacting(Path(data), compact_every),
-    ):
-        alerts = open_alerts(store, settings, clock)
-        with closing(open_monitor(Path(directory), Path(data), alerts, settings, clock)) as monitor:
-            anomalies = open_anomalies(Path(directory), Path(data), alerts, clock)
-            beside = (
-                Beside(monitor.look, monitoring.EVERY),
-                Beside(anomalies.look, EVERY),
-                Beside(alerts.deliver, 1.0),
-            )
-            app = create_app(flags, log, settings, lambda: clock().timestamp(), KeyRing(store), beside)
+    serving = Serving(
+        data=data, flags=directory, store=url, settings=settings, compact_every=compact_every, metrics=metrics
+    )
+    with ExitStack() as stack:
+
+        def told(served: Mapping[str, Any]) -> None:
+            about.update(served)
             click.echo(json.dumps(about) if as_json else _told(about))
-            run(app, listening)
+            stack.enter_context(background(serving))
 
-
-def _compacting(data: Path, every: float) -> AbstractContextManager[None]:
-    from upshot.services.compactor import compacting
-
-    return compacting(data, every) if every else nullcontext()
+        serve(serving, listening, told) if workers == 1 else serve_by(workers, serving, listening, told)
 
 
 def _with_keys(settings: "Settings", host: str) -> "Settings":

@@ -1,7 +1,7 @@
-"""The web application: its routes, what goes around them, and what runs beside them."""
+"""The web application: its routes, and what goes around them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from time import time
 
@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from upshot.doors.web.auth import Keys
-from upshot.doors.web.beside import Beside
 from upshot.doors.web.exposures import ExposureLog
 from upshot.doors.web.faults import Faults
 from upshot.doors.web.live import Live
@@ -37,7 +36,6 @@ def create_app(
     settings: Settings,
     clock: Callable[[], float] = time,
     ring: KeyRing | None = None,
-    beside: Sequence[Beside] = (),
 ) -> Starlette:
     """The application that serves these flags and takes events.
 
@@ -49,7 +47,6 @@ def create_app(
         settings: with both keys.
         clock: gives the seconds since 1970.
         ring: keys that open it beside those of the settings.
-        beside: what else is done while the application runs.
     """
     if settings.server_key is None or settings.client_key is None:
         raise ValueError("settings without keys: nobody could be told from anybody else")
@@ -65,26 +62,22 @@ def create_app(
         ],
         middleware=[_cors(settings.allowed_origins), Middleware(Faults)],
         exception_handlers={HTTPException: _refused, UpshotError: _told},
-        lifespan=_running(live, beside),
+        lifespan=_running(live),
     )
     app.router.redirect_slashes = False
     app.state.live = live
     return app
 
 
-def _running(
-    live: Live, beside: Sequence[Beside]
-) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _running(live: Live) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(work) for work in (live.watch(), *(one.run() for one in beside))]
+        watch = asyncio.create_task(live.watch())
         yield
         live.end()
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
 
     return lifespan
 

@@ -1,14 +1,12 @@
 """What runs beside the server goes on, whatever happens to it, and ends with the server."""
 
-import asyncio
 import threading
+import time
 
-import pytest
-
-from upshot.doors.web.beside import Beside
+from upshot.doors.web.background import again_and_again
 
 
-def test_work_goes_on_after_a_fault_and_off_the_loop(caplog):
+def test_work_goes_on_after_a_fault_in_threads_of_its_own(caplog):
     done, threads = [], set()
 
     def work():
@@ -17,16 +15,15 @@ def test_work_goes_on_after_a_fault_and_off_the_loop(caplog):
         if len(done) == 2:
             raise ZeroDivisionError("once")
 
-    async def for_a_while():
-        task = asyncio.create_task(Beside(work, 0.01).run())
-        while len(done) < 5:
-            await asyncio.sleep(0.005)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(asyncio.wait_for(for_a_while(), 30))
+    with again_and_again([(work, 0.01), (lambda: threads.add(threading.current_thread()), 0.01)]):
+        until = time.monotonic() + 30
+        while len(done) < 5 and time.monotonic() < until:
+            time.sleep(0.005)
+    ended = len(done)
     assert done[:5] == [0, 1, 2, 3, 4]
+    assert len(threads) == 2
     assert threading.main_thread() not in threads
     assert "will be tried again" in caplog.text
     assert "ZeroDivisionError: once" in caplog.text
+    time.sleep(0.05)
+    assert len(done) == ended

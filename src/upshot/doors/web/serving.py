@@ -1,0 +1,60 @@
+"""A server in this process: its parts opened, served, and closed again."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from upshot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What every process of a server is told.
+
+    Attributes:
+        data: the data directory.
+        flags: the directory of flags; None: they are in the control store.
+        store: the URL of the control store; None: it is in the data directory.
+        settings: with both keys.
+        compact_every: seconds between looks for sealed logs; 0: another server compacts.
+        metrics: the folder of metrics over events, by which looks are taken; None: metrics/ where there is one.
+    """
+
+    data: Path
+    flags: Path | None = None
+    store: str | None = None
+    settings: Settings
+    compact_every: float = 5.0
+    metrics: Path | None = None
+
+
+def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]], None]) -> None:
+    """Serve until SIGTERM or SIGINT comes.
+
+    Args:
+        serving: what. listening: where.
+        told: is told what is served once it is: the revision of the flags, and how many there are.
+
+    Raises:
+        InputError, UnavailableError: something cannot be opened.
+    """
+    from upshot.bootstrap import open_clock, open_flags, open_log, open_store
+    from upshot.doors.web.app import create_app
+    from upshot.doors.web.server import run
+    from upshot.services.key_ring import KeyRing
+    from upshot.store.flag_files import FlagDirectory
+    from upshot.store.flags import StoredFlags
+
+    clock = open_clock(serving.settings)
+    flags = None if serving.flags is None else open_flags(FlagDirectory(serving.flags), clock)
+    with (
+        closing(open_log(serving.data)) as log,
+        closing(open_store(serving.data, serving.store, made=True, clock=clock)) as store,
+    ):
+        flags = flags or open_flags(StoredFlags(store, "upshot serve"), clock)
+        app = create_app(flags, log, serving.settings, lambda: clock().timestamp(), KeyRing(store))
+        told({"revision": flags.current.revision, "flags": len(flags.current.ruleset.flag_keys)})
+        run(app, listening)
