@@ -17,6 +17,7 @@ from upshot.services.enrolment import first_received
 from upshot.services.execution import Executed as Done
 from upshot.services.execution import give_control, give_winner, kill
 from upshot.services.experiments import extend, found
+from upshot.services.learnings import archived
 from upshot.services.live import Taken, given_again
 from upshot.services.workspace import Workspace
 from upshot.store import alerts, experiments, looks
@@ -212,6 +213,7 @@ def _carried_out(
     elif done.ends is None and not done.edit:
         after = experiments.move(change, seen.id, "completed", after.version)
     alerts.sight(change, _news(after, decision, done))
+    archived(change, seen.id)
     return after
 
 

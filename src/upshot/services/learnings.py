@@ -43,7 +43,10 @@ def archived(change: Change, experiment_id: str) -> Learning:
 def learnt(connection: Connection, experiment: Experiment, at: datetime) -> Learning:
     """What an experiment taught, as its decision and its last look say."""
     last = looks.last(connection, experiment.id)
-    findings = None if last is None else again(connection, last).findings
+    is_seen = (
+        last is not None and last.phase == experiment.phase
+    )  # what an older phase said is not of this one
+    findings = again(connection, last).findings if last is not None and is_seen else None
     decision = experiment.course.decision
     return Learning(
         experiment=experiment.id,
