@@ -27,10 +27,15 @@ def html(findings: Findings) -> str:
 
 def render(name: str, findings: Findings, **more: object) -> str:
     """Fill a template of this package; it carries its own stylesheet and that one's hash."""
-    style = _style(name)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    known = _story(findings) | _tables(findings) | {"style": Markup(style), "style_hash": digest}  # noqa: S704 - our own file
-    return _environment().get_template(f"{name}.html").render(known | more)
+    return fill(name, name, **(_story(findings) | _tables(findings) | more))
+
+
+def fill(template: str, style: str, **known: object) -> str:
+    """Fill a template of this package with what it knows; its stylesheet and that one's hash are added."""
+    text = _style(style)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    known |= {"style": Markup(text), "style_hash": digest}  # noqa: S704 - our own file
+    return _environment().get_template(f"{template}.html").render(known)
 
 
 @cache
