@@ -43,7 +43,7 @@ def test_a_key_is_created_listed_and_revoked_in_words(upshot):
     listed = upshot("key", "list")
     assert secret not in listed.out
     head, row = listed.out.splitlines()
-    assert head.split() == ["id", "kind", "source", "created", "revoked"]
+    assert head.split() == ["id", "role", "source", "created", "revoked"]
     key_id = row.split()[0]
     assert row.split()[1:4] == ["client", "web", "shop"]
     revoked = upshot("key", "revoke", key_id, "--reason", "it was in a log")
@@ -97,7 +97,7 @@ def test_an_edit_is_told_with_exit_code_1(upshot, tmp_path):
         (["audit", "verify"], "upshot: there is no store in upshot-data"),
         (
             ["key", "create", "--kind", "root", "--source", "a"],
-            "upshot: the kind of key is 'root': give server or",
+            "upshot: the key's role is 'root': use one of viewer, analyst",
         ),
         (["key", "create", "--kind", "server", "--source", " "], "upshot: the source is ''"),
         (["key", "list", "--store", "mysql://host/name"], "upshot: the store's URL cannot be used (mysql"),
@@ -129,7 +129,7 @@ def test_an_empty_list_says_what_to_do(upshot, tmp_path):
     from upshot.bootstrap import open_store
 
     open_store(tmp_path / "upshot-data", made=True).close()
-    assert upshot("key", "list").out == "There are no keys: upshot key create --kind server --source shop\n"
+    assert upshot("key", "list").out == "There are no keys: upshot key create --role server --source shop\n"
     assert upshot("audit", "list").out == "Nothing was changed yet.\n"
 
 

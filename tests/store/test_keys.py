@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from upshot.errors import InputError, NotFoundError
+from upshot.model.access import ROLES
 from upshot.store import keys
 from upshot.store.audit import entries, verify
 from upshot.store.tables import KEYS
@@ -22,10 +23,12 @@ def revoke(store, name):
 
 def holder(store, secret):
     with store.reading() as connection:
-        return keys.by_digest(connection).get(keys.digest(secret))
+        found = keys.by_digest(connection).get(keys.digest(secret))
+        assert keys.by_secret(connection, secret) == found
+    return found
 
 
-@pytest.mark.parametrize("kind", ["server", "client"])
+@pytest.mark.parametrize("kind", ROLES)
 def test_who_shows_a_key_is_known(store, kind):
     key, secret = create(store, kind, " shop ")
     assert (key.kind, key.source, key.revoked_at) == (kind, "shop", None)
@@ -85,7 +88,7 @@ def test_each_change_is_in_the_chain(store):
 @pytest.mark.parametrize(
     ("kind", "source", "said"),
     [
-        ("root", "shop", "kind of key is 'root'"),
+        ("root", "shop", "key's role is 'root'"),
         ("server", " ", "the source is ''"),
         ("server", "a\x00b", "of at most 100 characters"),
         ("server", "a" * 101, "of at most 100 characters"),

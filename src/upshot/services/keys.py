@@ -4,17 +4,18 @@ from upshot.store import keys
 from upshot.store.control import ControlStore
 from upshot.store.keys import Key
 
-__all__ = ["Key", "create", "listed", "revoke"]
+__all__ = ["Key", "create", "holder", "listed", "revoke"]
 
 
 def create(store: ControlStore, kind: str, source: str, *, actor: str, reason: str = "") -> tuple[Key, str]:
     """A new key and its secret, which cannot be shown again.
 
     Args:
-        kind: ``server`` or ``client``. source: what will send with it. actor, reason: who gives it out, and why.
+        kind: its role (`upshot.model.access`). source: what will come in with it.
+        actor, reason: who gives it out, and why.
 
     Raises:
-        InputError: there is no such kind, or a name is missing.
+        InputError: there is no such role, or a name is missing.
     """
     with store.changing(actor, reason) as change:
         return keys.create(change, kind, source)
@@ -34,3 +35,9 @@ def listed(store: ControlStore) -> tuple[Key, ...]:
     """All keys, the oldest first."""
     with store.reading() as connection:
         return keys.listed(connection)
+
+
+def holder(store: ControlStore, secret: str) -> Key | None:
+    """The key that somebody shows; None where there is none such, or it was revoked."""
+    with store.reading() as connection:
+        return keys.by_secret(connection, secret)

@@ -1,4 +1,4 @@
-"""API keys: who holds one may ask for flags and send events; each names the source of what it sends.
+"""API keys of programs: what each may do is its role; each names the source of what comes in with it.
 
 A key is 32 random bytes, shown once and kept as its SHA-256. Slow hashes (argon2) guard passwords, which can be
 guessed; 256 random bits cannot, so a fast hash gives nothing away, costs nothing on each request, and what is shown
@@ -9,15 +9,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from upshot.errors import InputError, NotFoundError
+from upshot.model.access import ROLES, Role
 from upshot.store.audit import Change, record
 from upshot.store.tables import KEYS, time_text
-
-Kind = Literal["server", "client"]
 
 LONGEST_SOURCE = 100
 
@@ -30,13 +29,14 @@ class Key:
 
     Attributes:
         id: names it in lists and in the audit chain; the first digits of its digest.
-        kind: ``server`` opens everything, rules included; ``client`` is for browsers and phones.
+        kind: its role. ``server`` and ``client`` are those of SDKs (``client`` in browsers and on phones); the
+            others open the API.
         source: what its holder is called; events that come with it have this source.
         created_at, revoked_at: since and until when it opens anything; None: it still does.
     """
 
     id: str
-    kind: Kind
+    kind: Role
     source: str
     created_at: datetime
     revoked_at: datetime | None = None
@@ -48,10 +48,10 @@ def create(change: Change, kind: str, source: str) -> tuple[Key, str]:
     A source may have several keys, so that one can be replaced without a pause.
 
     Raises:
-        InputError: there is no such kind, or the source has no name.
+        InputError: there is no such role, or the source has no name.
     """
-    if kind not in get_args(Kind):
-        raise InputError(f"the kind of key is {kind!r}: give {' or '.join(get_args(Kind))}")
+    if kind not in ROLES:
+        raise InputError(f"the key's role is {kind!r}: use one of {', '.join(ROLES)}")
     source = source.strip()
     if not source.isprintable() or not 0 < len(source) <= LONGEST_SOURCE:
         raise InputError(
@@ -100,6 +100,13 @@ def by_digest(connection: Connection) -> dict[str, Key]:
     """The keys that open something, by the digests of their secrets."""
     rows = connection.execute(select(KEYS).where(KEYS.c.revoked_at.is_(None))).mappings()
     return {row["digest"]: _key(row) for row in rows}
+
+
+def by_secret(connection: Connection, secret: str) -> Key | None:
+    """The key whose secret it is; None where it opens nothing."""
+    opens = (KEYS.c.digest == digest(secret)) & KEYS.c.revoked_at.is_(None)
+    row = connection.execute(select(KEYS).where(opens)).mappings().one_or_none()
+    return None if row is None else _key(row)
 
 
 def digest(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""`upshot key`: API keys of servers, browsers and phones."""
+"""`upshot key`: API keys of servers, browsers, phones, and programs that use the API."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  upshot key create --kind server --source shop
+  upshot key create --role server --source shop
+  upshot key create --role agent --source planner
   upshot key list
   upshot key revoke 7f3a9c1e02b4 --reason "it was in a log"
 """
@@ -20,14 +21,20 @@ Examples:
 
 @click.group("key", epilog=EPILOG)
 def command() -> None:
-    """API keys: who holds one may ask for flags and send events."""
+    """API keys of programs: each has a role, which says what it opens."""
 
 
-@command.command("create", epilog="Example: upshot key create --kind server --source shop")
+@command.command("create", epilog="Example: upshot key create --role server --source shop")
 @click.option(
-    "--kind", required=True, metavar="KIND", help="server (opens everything) or client (browsers, phones)."
+    "--role",
+    "--kind",
+    "kind",
+    required=True,
+    metavar="ROLE",
+    help="server or client (an SDK on servers; in browsers and on phones); viewer, analyst, editor, admin or agent "
+    "(opens the API).",
 )
-@click.option("--source", required=True, metavar="NAME", help="What will send with it, such as shop.")
+@click.option("--source", required=True, metavar="NAME", help="What will come in with it, such as shop.")
 @REASON
 @DATA
 @STORE
@@ -95,11 +102,11 @@ def _created(key: "Key", secret: str) -> str:
 
 def _table(found: "tuple[Key, ...]") -> str:
     if not found:
-        return "There are no keys: upshot key create --kind server --source shop"
+        return "There are no keys: upshot key create --role server --source shop"
     width = max(len("source"), *(len(key.source) for key in found))
-    lines = [f"{'id':<14}{'kind':<8}{'source':<{width + 2}}{'created':<18}revoked"]
+    lines = [f"{'id':<14}{'role':<9}{'source':<{width + 2}}{'created':<18}revoked"]
     lines += [
-        f"{key.id:<14}{key.kind:<8}{key.source:<{width + 2}}{key.created_at:%Y-%m-%d %H:%M}  "
+        f"{key.id:<14}{key.kind:<9}{key.source:<{width + 2}}{key.created_at:%Y-%m-%d %H:%M}  "
         f"{f'{key.revoked_at:%Y-%m-%d %H:%M}' if key.revoked_at else ''}".rstrip()
         for key in found
     ]

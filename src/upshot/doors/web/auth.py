@@ -6,15 +6,13 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from itsdangerous import BadData, URLSafeSerializer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 
+from upshot.model.access import Permission, Role, may
 from upshot.services.keys import Key
-
-Kind = Literal["server", "client"]
 
 TOKEN_LIFE = 900  # seconds
 RENEWAL = 300  # seconds after which who asks again gets a new token
@@ -25,15 +23,16 @@ class Holder:
     """Who holds a key.
 
     Attributes:
-        kind: what the key opens: everything, or only what anybody may see who can read a page's source.
+        kind: its role: ``server`` opens everything of an SDK, ``client`` only what anybody may see who can read a
+            page's source; other roles open the API and nothing here.
         source: names the events that come in with it.
     """
 
-    kind: Kind
+    kind: Role
     source: str
 
 
-_SERVER, _CLIENT = (Holder(kind=kind, source=kind) for kind in ("server", "client"))
+_SERVER, _CLIENT = Holder(kind="server", source="server"), Holder(kind="client", source="client")
 
 
 class Keys:
@@ -95,17 +94,19 @@ def period(now: float) -> int:
     return int(now // RENEWAL)
 
 
-def admit(request: Request, keys: Keys, *, rules: bool = False, in_body: str | None = None) -> Holder:
+def admit(
+    request: Request, keys: Keys, permission: Permission = "evaluate", in_body: str | None = None
+) -> Holder:
     """Who sends the request.
 
     Args:
         request: with ``Authorization: Bearer KEY``, ``X-API-Key: KEY``, or the key as the user of Basic.
         keys: the server's.
-        rules: it asks for rules, which only the server's key opens.
+        permission: what it asks for; rules are opened by the server's key only.
         in_body: a key that came in the body; it counts where the headers have none.
 
     Raises:
-        HTTPException: 401 without a key or with a wrong one, 403 with the clients' key where rules are asked for.
+        HTTPException: 401 without a key or with a wrong one, 403 with one that does not open this.
     """
     given = given_key(request)
     key = in_body if given is None else given
@@ -117,9 +118,15 @@ def admit(request: Request, keys: Keys, *, rules: bool = False, in_body: str | N
             else "give a key: Authorization: Bearer KEY, or X-API-Key: KEY"
         )
         raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
-    if rules and holder.kind != "server":
-        raise HTTPException(403, "this is the clients' key: rules are for servers only, ask for evaluations")
+    if not may(holder.kind, permission):
+        raise HTTPException(403, _unopened(holder.kind))
     return holder
+
+
+def _unopened(role: Role) -> str:
+    if role == "client":
+        return "this is the clients' key: rules are for servers only, ask for evaluations"
+    return f"this key has the role {role}, which opens /api: SDKs show a key whose role is server or client"
 
 
 def given_key(request: HTTPConnection) -> str | None:

@@ -10,17 +10,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from upshot.doors.web.answers import Context, Problem, answer, metadata_of, read_context
-from upshot.doors.web.auth import Holder, Keys, Kind, admit, period
+from upshot.doors.web.auth import Holder, Keys, admit, period
 from upshot.doors.web.body import read_body
 from upshot.doors.web.etag import matches, quoted
 from upshot.doors.web.exposures import ExposureLog
 from upshot.doors.web.live import Live
 from upshot.doors.web.streams import evaluation_events
+from upshot.model.access import Role
 
 STREAM = "/ofrep/v1/stream"
 _INACTIVITY = 120  # seconds after which a hidden page may let go of its stream
 _STATUS = {"FLAG_NOT_FOUND": 404}
-_HIDDEN: dict[Kind, frozenset[str]] = {
+_HIDDEN: dict[Role, frozenset[str]] = {
     "server": frozenset({"attributes"}),
     "client": frozenset({"attributes", "rule"}),  # names of rules stay on the server, as rules do
 }

@@ -25,7 +25,7 @@ class RulesetDoor:
 
     async def ruleset(self, request: Request) -> Response:
         """The rules of all flags, compressed where they are large; 304 where the caller has this revision."""
-        admit(request, self._keys, rules=True)
+        admit(request, self._keys, "rules")
         served = self._live.served
         revision, body = served.published.revision, served.published.body
         plain, zipped = revision, f"{revision}-gzip"  # other bytes need another strong tag
@@ -39,7 +39,7 @@ class RulesetDoor:
 
     async def stream(self, request: Request) -> Response:
         """The revision in force, at once and whenever it changes."""
-        admit(request, self._keys, rules=True)
+        admit(request, self._keys, "rules")
         return ruleset_events(request, self._live)
 
 

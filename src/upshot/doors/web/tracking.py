@@ -24,6 +24,7 @@ from upshot.errors import UnavailableError
 from upshot.events.frame import Frame, Source
 from upshot.events.log import EventLog, LogUnhealthyError
 from upshot.events.message import KINDS, MAX_BATCH, Kind, UnreadableError, as_batch, read_batch
+from upshot.model.access import may
 
 
 class _Verdict(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,7 +95,8 @@ class Tracking:
     async def settings(self, request: Request) -> Response:
         """What analytics.js asks for before it sends: where to send to, which is here."""
         key = request.path_params["key"]
-        if self._keys.holder(key) is None:
+        holder = self._keys.holder(key)
+        if holder is None or not may(holder.kind, "send"):
             raise HTTPException(404, "this key is not known here")
         url = request.base_url
         here = {"apiKey": key, "apiHost": f"{url.netloc}/v1", "protocol": url.scheme}
@@ -103,10 +105,10 @@ class Tracking:
     async def _take(self, request: Request, batch: Callable[[bytes], bytes]) -> Response:
         """Verdicts on a request's events, once the log has them for good."""
         key = given_key(request)
-        holder = admit(request, self._keys) if key is not None else None
+        holder = admit(request, self._keys, "send") if key is not None else None
         body = await read_plain(request, MAX_BATCH)
         in_body = _key_in(body)
-        holder = holder or admit(request, self._keys, in_body=in_body)
+        holder = holder or admit(request, self._keys, "send", in_body)
         frame = Frame(Source(holder.source), round(self._clock() * 1_000_000), batch(body))
         events, rejections = read_batch(frame)
         if events or rejections:
