@@ -50,6 +50,18 @@ def test_p_runs_and_never_rises(method):
     assert monitor.p_value(1.0, reach, before=strong) == strong
 
 
+@pytest.mark.parametrize("spending", ["obrien_fleming", "pocock"])
+def test_looks_before_any_unit_was_matured_cost_nothing(spending):
+    """As those of the first week are, where a window is a week long."""
+    plan = replace(PLAN, monitoring="group_sequential", spending=spending)
+    blind, none = (monitor_of(plan, 0.4, looks) for looks in ((look(0.0), look(0.0)), ()))
+    reach = Reach(800, math.inf)
+    assert blind.critical(0.05, reach) == pytest.approx(none.critical(0.05, reach), rel=1e-4)
+    assert blind.p_value(2.9, reach, before=1.0) == pytest.approx(
+        none.p_value(2.9, reach, before=1.0), rel=1e-3
+    )
+
+
 def test_always_valid_is_silent_until_ripe():
     monitor = monitor_of(replace(PLAN, monitoring="always_valid"), 0.1, ())
     assert monitor.critical(0.05, Reach(50, 48, ripe=False)) == math.inf

@@ -14,6 +14,9 @@ LEAST_EVENTS = 10
 """Always-valid bounds that lean on a normal limit wait for this many units per variant, and where most
 outcomes are 0 for this many that are not."""
 
+_NOTHING = 1e-6
+"""The information of a look before whose day no unit was matured: it saw nothing, and spends next to nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -92,7 +95,8 @@ def monitor_of(plan: Plan, information: float, looks: Sequence[Look]) -> Monitor
     """The monitoring of a plan at a look with this information fraction."""
     fractions: tuple[float, ...] = ()
     if plan.monitoring == "group_sequential":
-        fractions = (*(look.information for look in looks), max(information, 1e-6))
+        so_far = (*(look.information for look in looks), information)
+        fractions = tuple(max(fraction, _NOTHING) for fraction in so_far)
     per_variant = plan.planned_units or plan.maximum_units
     return Monitor(plan, fractions, tuple(looks), 2 * per_variant if per_variant else DEFAULT_UNITS)
 
