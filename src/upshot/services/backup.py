@@ -121,7 +121,7 @@ def _contents(place: DataDirectory, scratch: Path) -> Iterator[tuple[str, Path |
     for path in sorted(place.path.iterdir()):
         if path.is_file() and path != place.manifest and not path.name.endswith(_ASIDE):
             yield path.name, _copied_database(path, scratch) if path.suffix == ".db" else path
-        if path.is_dir() and path not in (place.log, place.events, place.rejected):
+        if path.is_dir() and path not in (place.log, place.events, place.rejected, place.derived):
             inside = [inner for inner in sorted(path.rglob("*")) if inner.is_file()]
             yield from ((inner.relative_to(place.path).as_posix(), inner) for inner in inside)
 
