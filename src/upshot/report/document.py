@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
-from upshot.analysis.result import Check
-from upshot.report import rows, sections, segments, words
+from upshot.report import cells, rows, sections, segments, words
+from upshot.report.cells import Table
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
 from upshot.report.next_steps import next_steps
@@ -34,11 +34,11 @@ def bullets(lines: Sequence[str], mark: str = "-") -> str:
     return "\n".join(f"{mark} {escape(line)}" for line in lines)
 
 
-def table(header: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> str:
+def table(shown: Table) -> str:
     """A table; every cell is escaped, the numeric columns flush right."""
-    ruler = ["--:" if i in numeric else ":--" for i in range(len(header))]
-    cells = [[escape(cell) for cell in line] for line in (header, *body)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], ruler, *cells[1:]))
+    ruler = ["--:" if i in shown.numeric else ":--" for i in range(len(shown.header))]
+    lines = [[escape(cell) for cell in line] for line in (shown.header, *shown.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], ruler, *lines[1:]))
 
 
 def _facts(facts: sections.Facts) -> str:
@@ -47,36 +47,8 @@ def _facts(facts: sections.Facts) -> str:
 
 def _results(findings: Findings) -> str:
     found = [row for role in ("primary", "secondary") for row in rows.of_role(findings, role)]
-    parts = [escape(sections.outcome(findings)), _results_table(findings, found), *_notes(found)]
+    parts = [escape(sections.outcome(findings)), table(cells.results(findings, found)), *_notes(found)]
     return "\n\n".join([*parts, bullets(sections.closing(findings))]).rstrip()
-
-
-def _results_table(findings: Findings, found: Sequence[Row]) -> str:
-    interval = f"{words.percent(findings.confidence)} interval"
-    header = [
-        "Metric",
-        "Variant",
-        "Control",
-        "Variant's",
-        "Lift",
-        interval,
-        "Difference",
-        "p",
-        "Reading",
-        "Units",
-    ]
-    body = [
-        [
-            row.metric if row.role == "primary" else f"{row.metric} (secondary)", row.variant,
-            row.control, row.value, row.lift, row.interval, row.difference, row.p, row.word, _units(row),
-        ]
-        for row in found
-    ]  # fmt: skip
-    return table(header, body, numeric=(2, 3, 4, 5, 6, 7, 9))
-
-
-def _units(row: Row) -> str:
-    return f"{words.count(row.control_units)} + {words.count(row.units)}"
 
 
 def _notes(found: Sequence[Row]) -> list[str]:
@@ -96,32 +68,12 @@ def _notes(found: Sequence[Row]) -> list[str]:
 
 
 def _checks(findings: Findings) -> str:
-    checks = findings.analysis.checks
-    if not checks:
-        return "None could be made."
-    return table(["Check", "Result", "Evidence", "What to do"], [_check(check) for check in checks])
-
-
-def _check(check: Check) -> list[str]:
-    return [check.name.replace("_", " "), sections.STATUS[check.status], check.detail, check.mend or "–"]
+    return table(cells.checks(findings)) if findings.analysis.checks else "None could be made."
 
 
 def _guardrails(findings: Findings) -> str:
-    found = rows.of_role(findings, "guardrail")
-    if not found:
-        return "None were named: nothing but the goals was protected."
-    body = [
-        [
-            row.metric,
-            row.variant,
-            row.word,
-            row.control,
-            row.value,
-            row.guardrail.sentence if row.guardrail else "–",
-        ]
-        for row in found
-    ]
-    return table(["Guardrail", "Variant", "State", "Control", "Variant's", "Evidence"], body, numeric=(3, 4))
+    shown = cells.guardrails(findings)
+    return table(shown) if shown.rows else "None were named: nothing but the goals was protected."
 
 
 def _segments(findings: Findings) -> str:
@@ -133,10 +85,8 @@ def _segments(findings: Findings) -> str:
 
 
 def _segment(split: Split) -> str:
-    header = [f"By {split.column}", "Units", "Lift", "Interval", "p", "Reading"]
-    body = [[value, _units(row), row.lift, row.interval, row.p, row.word] for value, row in split.parts]
     what = f"**{escape(split.metric)}, {escape(split.variant)}** (p over {words.plural(split.tests, 'test')})"
-    return f"{what}\n\n{table(header, body, numeric=(1, 2, 3, 4))}"
+    return f"{what}\n\n{table(cells.segment(split))}"
 
 
 def _decision(findings: Findings) -> str:

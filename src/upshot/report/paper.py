@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from upshot.report import words
+from upshot.report.cells import Table
 from upshot.report.document import bullets, escape, table
 
 
@@ -20,15 +21,6 @@ class Lines:
 
     lines: Sequence[str]
     listed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Rows below a header; numeric columns stand flush right."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    numeric: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +90,7 @@ def _markdown(block: Block) -> str:
         case Lines():
             return bullets(block.lines) if block.listed else "\n\n".join(map(escape, block.lines))
         case Table():
-            return table(block.header, block.rows, block.numeric)
+            return table(block)
         case Drawing():
             return ""
 

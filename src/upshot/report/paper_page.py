@@ -2,8 +2,9 @@
 
 from markupsafe import Markup
 
+from upshot.report.cells import Table
 from upshot.report.page import fill
-from upshot.report.paper import Drawing, Facts, Lines, Paper, Table
+from upshot.report.paper import Drawing, Facts, Lines, Paper
 
 
 def html(paper: Paper) -> str:
