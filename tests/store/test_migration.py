@@ -15,7 +15,7 @@ from upshot.store.engine import open_engine, reading, writing
 from upshot.store.migration import HEAD, SCRIPTS, current, migrate
 from upshot.store.tables import METADATA, is_declared
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
 
 
 @pytest.fixture

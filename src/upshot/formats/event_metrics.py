@@ -74,7 +74,7 @@ def read_metric_files(texts: Mapping[str, str]) -> WrittenMetrics:
         texts: name of the file -> its text.
     """
     plain, problems = read_yaml_files(texts)
-    read = _read(plain)
+    read = read_metric_values(plain)
     return replace(read, unreadable=(*problems, *read.unreadable))
 
 
@@ -89,13 +89,14 @@ def metrics_from_yaml(text: str, where: str = "metrics") -> dict[str, EventMetri
 
 def metrics_from_mapping(plain: object, where: str = "metrics") -> dict[str, EventMetric]:
     """The metrics that plain values describe; raises as `metrics_from_yaml`."""
-    read = _read({"": plain})
+    read = read_metric_values({"": plain})
     if read.problems:
         raise PlanError(read.problems, where)
     return dict(read.metrics)
 
 
-def _read(plain: Mapping[str, object]) -> WrittenMetrics:
+def read_metric_values(plain: Mapping[str, object]) -> WrittenMetrics:
+    """The metrics that the plain values of some files hold together, by the names of the files."""
     found = _Found()
     problems: list[str] = []
     for file, content in plain.items():

@@ -57,7 +57,7 @@ def read_flag_files(texts: Mapping[str, str]) -> Written:
         texts: name of the file -> its text.
     """
     plain, problems = read_yaml_files(texts)
-    read = _read(plain)
+    read = read_flag_values(plain)
     return replace(read, unreadable=(*problems, *read.unreadable))
 
 
@@ -72,13 +72,14 @@ def flags_from_yaml(text: str, where: str = "flags") -> FlagSet:
 
 def flags_from_mapping(plain: object, where: str = "flags") -> FlagSet:
     """The set of flags that plain values describe; raises as `flags_from_yaml`."""
-    read = _read({"": plain})
+    read = read_flag_values({"": plain})
     if read.problems:
         raise PlanError(read.problems, where)
     return read.flags
 
 
-def _read(plain: Mapping[str, object]) -> Written:
+def read_flag_values(plain: Mapping[str, object]) -> Written:
+    """The set of flags that the plain values of some files hold together, by the names of the files."""
     problems: list[str] = []
     raw: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
     files: dict[str, str] = {}

@@ -229,3 +229,20 @@ ATTEMPTS = Table(
 def is_declared(name: str | None, *_: object) -> bool:
     """Whether a table or index of a store is declared here: what text is searched by is each database's own."""
     return name is None or not name.startswith("learning_words")
+
+DEFINITIONS = Table(
+    "definitions",
+    METADATA,
+    Column("section", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+FILED = Table(
+    "filed",
+    METADATA,
+    Column("section", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("hash", Text, nullable=False),
+)
