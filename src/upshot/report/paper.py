@@ -75,12 +75,9 @@ def markdown(paper: Paper) -> str:
     badge = f"**{escape(paper.badge)}** · " if paper.badge else ""
     head = [f"# {escape(paper.title)}", f"> {badge}{escape(words.sentence(paper.headline))}"]
     beside = [f"*{escape(paper.beside)}*"] if paper.beside else []
-    parts = [f"## {escape(one.title)}\n\n{_markdown_blocks(one)}" for one in paper.filled]
+    bodies = [(one.title, "\n\n".join(filter(None, map(_markdown, one.blocks)))) for one in paper.filled]
+    parts = [f"## {escape(title)}\n\n{body}" for title, body in bodies if body]
     return "\n\n".join([*head, *beside, *parts]) + "\n"
-
-
-def _markdown_blocks(section: Section) -> str:
-    return "\n\n".join(part for part in map(_markdown, section.blocks) if part)
 
 
 def _markdown(block: Block) -> str:
@@ -97,12 +94,9 @@ def _markdown(block: Block) -> str:
 
 def message(paper: Paper) -> str:
     """A text for chats that know bold (``*so*``) and no tables; the title is told apart."""
-    parts = [f"*{_inert(one.title)}*\n{_message_blocks(one)}" for one in paper.filled]
+    bodies = [(one.title, "\n".join(filter(None, map(_message, one.blocks)))) for one in paper.filled]
+    parts = [f"*{_inert(title)}*\n{body}" for title, body in bodies if body]
     return "\n\n".join([_inert(words.sentence(paper.headline)), *parts])
-
-
-def _message_blocks(section: Section) -> str:
-    return "\n".join(part for part in map(_message, section.blocks) if part)
 
 
 def _message(block: Block) -> str:

@@ -110,9 +110,9 @@ def success_criteria(findings: Findings) -> Facts:
         ("Looked for", f"a lift of {words.percent(plan.minimum_effect)}"),
         ("Level", f"{words.percent(1 - plan.alpha)} confidence, {words.percent(plan.power)} power"),
         ("Monitoring", MONITORING[findings.analysis.monitoring]),
-        ("Runtime", _runtime(plan)),
-        ("Sample", _sample(plan)),
-        ("Guardrails", "; ".join(_protection(findings.metric(m.name)) for m in plan.of_role("guardrail"))),
+        ("Runtime", runtime(plan)),
+        ("Sample", sample(plan)),
+        ("Guardrails", "; ".join(protection(findings.metric(m.name)) for m in plan.of_role("guardrail"))),
         ("Several tests", _family(findings)),
         ("Rule", POLICIES["aa" if plan.purpose == "aa" else plan.policy]),
     ]  # fmt: skip
@@ -124,13 +124,15 @@ def _goal(findings: Findings, metric: Metric) -> str:
     return f"{words.plain(metric.name)} ({about}, {metric.better} is better)"
 
 
-def _runtime(plan: Plan) -> str:
+def runtime(plan: Plan) -> str:
+    """How long it runs; nothing where the data are complete."""
     if plan.final:
         return ""
     return f"at least {words.duration(plan.minimum_days)}, at most {words.duration(plan.maximum_days)}"
 
 
-def _sample(plan: Plan) -> str:
+def sample(plan: Plan) -> str:
+    """How many units are planned, and the least before a benefit is claimed."""
     if plan.final:
         return f"below {words.count(plan.floor)} a variant there is a warning"
     floor = f"at least {words.count(plan.floor)} a variant before any benefit is claimed"
@@ -138,7 +140,7 @@ def _sample(plan: Plan) -> str:
     return planned + floor
 
 
-def _protection(metric: Metric) -> str:
+def protection(metric: Metric) -> str:
     """What a guardrail is held against."""
     say = words.percent if metric.kind in words.SHARES else words.number
     name = words.plain(metric.name)
