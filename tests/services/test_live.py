@@ -141,6 +141,15 @@ def compared(findings):
     }
 
 
+def nearly(value):
+    """The same, but for the order in which an engine adds up."""
+    if isinstance(value, dict):
+        return {key: nearly(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [nearly(inner) for inner in value]
+    return pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
+
+
 def test_a_look_says_what_the_table_of_its_units_says(data, store):
     world = World({"control": 0.2, "treatment": 0.3})
     conflicting = [viewed("u7", "control" if world.variants[7] == "treatment" else "treatment", 60)]
@@ -188,9 +197,7 @@ def test_looks_are_carried_and_the_same_data_are_no_new_look(data, store):
     first = live_look(store, asked(data, days=5), "ann")
     again = live_look(store, asked(data, days=5, plan=None), "ann")
     assert (again.number, again.is_new) == (1, False)
-    shown = compared(again.findings)
-    for key, value in compared(first.findings).items():
-        assert shown[key] == pytest.approx(value, rel=1e-9), key  # sums may have been in another order
+    assert compared(again.findings) == nearly(compared(first.findings))
     second = live_look(store, asked(data, days=7, plan=None), "ann")
     assert (second.number, second.is_new, len(second.findings.looks)) == (2, True, 1)
     for key, p in compared(second.findings).items():
