@@ -69,26 +69,39 @@ def edit(
         InputError: what binds would change, and no reason is given.
     """
     with workspace.store.changing(actor, reason) as change:
-        before = experiments.find(change.connection, experiment_id)
-        if before.state in OVER:
-            raise ConflictError(
-                f"{experiment_id} is {before.state}: what is decided is not rewritten, propose another"
-            )
-        if before.started_at is None:
-            return experiments.save_design(change, experiment_id, design, expected)
-        kept = _as_started(before, design)
-        edits = binding(before.design, kept)
-        if edits and not knowingly:
-            raise ConflictError(f"{experiment_id} has started, and its plan binds: {edits[0].sentence}")
-        if edits:
-            _needs(
-                reason, "what binds was fixed before the data, and changing it makes every result exploratory"
-            )
-        after = experiments.save_design(change, experiment_id, kept, expected)
-        return _exploratory(change, after, [*edits, *_late(before.design, kept)])
+        return edited(change, experiment_id, design, expected, knowingly=knowingly)
 
 
-def _as_started(before: Experiment, design: Design) -> Design:
+def edited(
+    change: Change,
+    experiment_id: str,
+    design: Design,
+    expected: int | None = None,
+    *,
+    knowingly: bool = False,
+) -> Experiment:
+    """`edit`, within a change that is under way; raises as it does."""
+    before = experiments.find(change.connection, experiment_id)
+    if before.state in OVER:
+        raise ConflictError(
+            f"{experiment_id} is {before.state}: what is decided is not rewritten, propose another"
+        )
+    if before.started_at is None:
+        return experiments.save_design(change, experiment_id, design, expected)
+    kept = as_started(before, design)
+    edits = binding(before.design, kept)
+    if edits and not knowingly:
+        raise ConflictError(f"{experiment_id} has started, and its plan binds: {edits[0].sentence}")
+    if edits:
+        _needs(
+            change.reason,
+            "what binds was fixed before the data, and changing it makes every result exploratory",
+        )
+    after = experiments.save_design(change, experiment_id, kept, expected)
+    return _exploratory(change, after, [*edits, *_late(before.design, kept)])
+
+
+def as_started(before: Experiment, design: Design) -> Design:
     """The design with what the start filled in, where it is left out again."""
     plan, fixed = design.plan, before.plan
     return replace(
