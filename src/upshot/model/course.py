@@ -82,6 +82,7 @@ class Course:
         exploratory: what was changed after data were seen, a sentence each; results are exploratory from then on.
         accepted: items of the checklist that failed at the start and were accepted -> the reason.
         unsealed: the first time that somebody broke the seal; None: nobody did.
+        unsealings: how often somebody did.
         decision: how it ended; None: it has not.
         lagging: what is looked at again after the decision.
         fixed_phase: the first phase that nobody met before the plan was fixed; None: it was not started, but taken up
@@ -92,6 +93,7 @@ class Course:
     exploratory: tuple[str, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
     unsealed: Unsealing | None = None
+    unsealings: int = 0
     decision: Decision | None = None
     lagging: tuple[LaggingCheck, ...] = ()
     fixed_phase: int | None = None

@@ -19,6 +19,7 @@ from upshot.decide.policy import decide
 from upshot.decide.replay import differences
 from upshot.errors import ConflictError, NotFoundError
 from upshot.formats.canonical import content_hash
+from upshot.model.course import Course
 from upshot.model.decision import Situation
 from upshot.model.event_metric import EventMetric
 from upshot.model.fact_table import ExposureTable
@@ -77,6 +78,7 @@ class Taken:
         is_new: False: nothing is new since this look, and no other was taken.
         is_sealed: whether effects are left out.
         differs: of a look that was given again: what it says otherwise than it did; empty where it is the same.
+        course: what happened to the experiment beside its looks, such as what makes its results exploratory.
     """
 
     experiment: str
@@ -86,6 +88,7 @@ class Taken:
     is_new: bool
     is_sealed: bool
     differs: tuple[str, ...] = ()
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,18 +104,22 @@ class Past:
 def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
     """Look at a running experiment, and keep the look.
 
-    The first look takes the experiment up with its plan, which binds from then on.
+    The first look takes an experiment up that nobody proposed, with its plan, which binds from then on.
 
     Args:
         actor: who looks, for the audit chain.
 
     Raises:
         InputError: the data, the plan or a metric cannot be used; nothing was kept.
-        ConflictError: the plan or a metric is another one than data were seen under, the look would go back in time,
-            or somebody else looked meanwhile.
+        ConflictError: the experiment was not started; the plan or a metric is another one than data were seen under;
+            the look would go back in time; or somebody else looked meanwhile.
     """
+    with store.reading() as connection:
+        known = _known(connection, asked.experiment)
+    if known is not None:
+        asked = as_designed(asked, known)
     with met(asked.data, asked.experiment, asked.as_of, asked.exposures, asked.segments) as found:
-        phase = asked.phase or found.newest
+        phase = asked.phase or max(found.newest, known.phase if known else 1)
         past = past_of(store, asked.experiment, phase)
         plan = plan_in_force(asked.experiment, past.known, asked.plan, seen=past.last is not None)
         check_plan(plan, asked.definitions)
@@ -124,6 +131,26 @@ def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
             found, plan, asked.definitions, phase, segments=asked.segments, histograms=asked.histograms
         )
     return _taken(store, asked, actor, plan, past, evidence)
+
+
+def as_designed(asked: Asked, known: Experiment) -> Asked:
+    """What is asked, with what the experiment's design and course say of it.
+
+    Raises:
+        ConflictError: it was not started.
+    """
+    if known.started_at is None:
+        raise ConflictError(
+            f"{known.id} is {known.state}: start it by `upshot experiment start {known.id}`, then look at it"
+        )
+    said, given = known.course.situation, asked.situation
+    unsealed = known.course.unsealed
+    situation = Situation(
+        notes=tuple(dict.fromkeys((*said.notes, *given.notes))),
+        acknowledged={**said.acknowledged, **given.acknowledged},
+        effects_seen=unsealed.at.date() if unsealed else given.effects_seen,
+    )
+    return replace(asked, situation=situation, segments=asked.segments or known.design.segments)
 
 
 def given_again(store: ControlStore, experiment: str, number: int, phase: int | None = None) -> Taken:
@@ -145,7 +172,8 @@ def again(connection: Connection, kept: StoredLook) -> Taken:
     differs = differences(kept.verdict, findings.verdict)
     if content_hash(analysis_to_dict(findings.analysis)) != content_hash(kept.analysis):
         differs += ("the numbers are not those that were kept",)
-    return _told(kept.experiment, kept.phase, findings, kept.situation, is_new=False, differs=differs)
+    told = _told(kept.experiment, kept.phase, findings, kept.situation, is_new=False, differs=differs)
+    return replace(told, course=experiments.find(connection, kept.experiment).course)
 
 
 def past_of(store: ControlStore, experiment: str, phase: int) -> Past:
@@ -201,16 +229,18 @@ def _taken(
     """The last look where nothing is new since, else the next one, kept."""
     last = past.last
     day = asked.day
+    course = past.known.course if past.known else Course()
     if last is not None:
         day = last.look.day if last.look.day and evidence is last.evidence else asked.day
         again = findings_of(plan, evidence, past.history[:-1], day, last.situation)
         if _is_nothing_new(last, again, asked.situation):
-            return _told(asked.experiment, past.phase, again, last.situation, is_new=False)
+            told = _told(asked.experiment, past.phase, again, last.situation, is_new=False)
+            return replace(told, course=course)
     situation = _situation(last, asked.situation)
     findings = findings_of(plan, evidence, past.history, day, situation)
     with store.changing(actor, f"a look as of {asked.as_of.isoformat()}") as change:
         keep_look(change, asked.experiment, past, plan, findings, situation)
-    return _told(asked.experiment, past.phase, findings, situation, is_new=True)
+    return replace(_told(asked.experiment, past.phase, findings, situation, is_new=True), course=course)
 
 
 def findings_of(
@@ -263,7 +293,7 @@ def _situation(last: StoredLook | None, given: Situation) -> Situation:
     if last is None:
         return given
     before = last.situation
-    seen = before.effects_seen or (None if _was_sealed(last) else last.look.day)
+    seen = before.effects_seen or given.effects_seen or (None if _was_sealed(last) else last.look.day)
     return Situation(
         notes=tuple(dict.fromkeys((*before.notes, *given.notes))),
         acknowledged={**before.acknowledged, **given.acknowledged},

@@ -19,7 +19,7 @@ from upshot.services.experiments import propose, start
 from upshot.services.flags import Flags
 from upshot.services.live import Asked, live_look
 from upshot.services.workspace import Workspace
-from upshot.store import alerts, flags
+from upshot.store import alerts, flags, looks
 from upshot.store.audit import entries, verify
 from upshot.store.control import ControlStore
 from upshot.store.engine import sqlite_url
@@ -131,6 +131,10 @@ class Lab:
             Asked(data=self.data, experiment=name, as_of=self.now, definitions=METRICS),
             "ann",
         )
+
+    def store_look(self, name):
+        with self.store.reading() as connection:
+            return looks.last(connection, name)
 
     def given(self, flag="checkout", units=200):
         """Variant -> how many of some units are given it by what is in force."""
