@@ -153,7 +153,7 @@ def test_a_flag_is_killed_and_revived(flags):
     done = flag(flags, "kill", "new-checkout", "--reason", "cards are refused")
     assert (done.returncode, done.stdout) == (
         0,
-        "new-checkout is off for everybody, whatever the files say\n",
+        "new-checkout is off for everybody, whatever is written\n",
     )
     told = flag(flags, "eval", "new-checkout", "--unit", "u1", "--context", '{"beta": true}').stdout
     assert "reason DISABLED" in told

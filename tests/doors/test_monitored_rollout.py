@@ -123,7 +123,7 @@ def test_it_is_off_at_the_client_within_ten_seconds_and_people_are_told(place):
                 [sys.executable, "-m", "upshot", "flag", "revive", "nav", place / "flags", "--reason", "mended"],
                 check=True, capture_output=True, text=True,
             )  # fmt: skip
-            assert done.stdout == "nav is as the files say again\n"
+            assert done.stdout == "nav is as it is written again\n"
             wait_for(lambda: not off(client), PATIENCE)
             time.sleep(3)
             assert not off(client), "what it was killed for does not count again"

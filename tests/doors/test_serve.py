@@ -48,9 +48,10 @@ def refused(*arguments, **extra):
 
 @contextmanager
 def started(directory, *arguments, **extra):
-    """A server process, and what it said about itself."""
+    """A server process, and what it said about itself; with arguments that name flags elsewhere, of those."""
+    written = [] if "--store" in arguments else ["--flags", str(directory)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "upshot", "serve", "--flags", str(directory), "--data", f"{directory}-data",
+        [sys.executable, "-m", "upshot", "serve", *written, "--data", f"{directory}-data",
          "--port", "0", "--json", "--compact-every", "0", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**extra),
     )  # fmt: skip
@@ -267,6 +268,37 @@ def test_a_place_where_no_events_can_be_kept(flags, tmp_path_factory):
     said = refused("--flags", str(flags), "--data", str(file), "--port", "0")
     assert said.count("\n") == 1
     assert f"events cannot be kept in {file}" in said
+
+
+def test_flags_of_the_store_are_served_and_killed(flags):
+    """No files at all: what `upshot flag apply` brings into the store is in force a second later, and so is a kill."""
+    url = f"sqlite:///{flags}-data/upshot.db"
+
+    def upshot(*arguments):
+        command = [sys.executable, "-m", "upshot", "flag", *arguments, "--data", f"{flags}-data"]
+        subprocess.run(command, check=True, capture_output=True, env=environment())
+
+    with started(flags, "--store", url, **KEYS) as (_, about):
+        assert about["flags"] == 0
+        headers = {"X-API-Key": KEYS["UPSHOT_SERVER_KEY"]}
+
+        def answer():
+            return httpx.post(about["url"] + CHECKOUT, json=ASKED, headers=headers, trust_env=False).json()
+
+        assert answer()["errorCode"] == "FLAG_NOT_FOUND"
+        upshot("apply", str(flags))
+        soon(lambda: answer().get("value") is True)
+        upshot("kill", "checkout", "--reason", "it fails")
+        soon(lambda: answer()["reason"] == "DISABLED")
+        upshot("revive", "checkout", "--reason", "mended")
+        soon(lambda: answer().get("value") is True)
+
+
+def soon(holds, patience=5.0):
+    until = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.05)
 
 
 def test_a_directory_that_is_not_there(tmp_path):

@@ -37,8 +37,16 @@ def diff(store: FlagStore, new_salt: NewSalt, now: datetime | None = None) -> Di
         PlanError: mistakes, all of them.
         InputError: the store cannot be read.
     """
-    stored = store.read()
-    _, ledger = checked(stored, new_salt, store.name)
+    return difference(store.read(), store.name, new_salt, now)
+
+
+def difference(stored: Stored, where: str, new_salt: NewSalt, now: datetime | None = None) -> Diff:
+    """Compare what a store holds, or would hold, with what is in force; ``where`` is what messages call it.
+
+    Raises:
+        PlanError: mistakes, all of them.
+    """
+    _, ledger = checked(stored, new_salt, where)
     return _compared(stored, ledger, now)
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from upshot.doors.cli.control import who
+from upshot.doors.cli.flag_place import DATA, DIRECTORY, STORE, Asked, opened, put_by
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
     from upshot.services.flag_answer import Answer
     from upshot.services.flag_diff import Diff
     from upshot.services.flag_lint import Lint
-    from upshot.store.flag_files import FlagDirectory
 
 EPILOG = """\b
 Examples:
@@ -24,32 +24,41 @@ Examples:
   upshot flag diff
   upshot flag apply
   upshot flag kill new-checkout --reason "cards are refused"
+  upshot flag apply flags --data upshot-data
 """
 
-DIRECTORY = click.argument("directory", default="flags", type=click.Path(path_type=Path))
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 AT = click.option("--at", metavar="TIME", help="As at this time, such as 2026-12-01T09:00:00Z [now].")
 
 
 @click.group("flag", epilog=EPILOG)
 def command() -> None:
-    """Flags in the YAML files of a directory: ./flags where none is named."""
+    """Flags in the YAML files of a directory, or in the control store.
+
+    Without a DIRECTORY they are those of the store that --data or --store names, else of the files in ./flags, and
+    where there are none, of the store in $UPSHOT_STORE or upshot-data.
+    """
 
 
 @command.command("lint", epilog="Example: upshot flag lint flags")
 @DIRECTORY
+@DATA
+@STORE
 @AT
 @AS_JSON
-def lint_command(directory: Path, at: str | None, as_json: bool) -> None:
-    """Say in words what the files mean.
+def lint_command(
+    directory: Path | None, data: Path | None, url: str | None, at: str | None, as_json: bool
+) -> None:
+    """Say in words what flags mean.
 
     Every mistake of every file is named at once (exit 2). What is allowed but hardly meant is told: flags that
     expired, rules that are never reached, segments that nothing uses.
     """
+    from upshot.bootstrap import new_salt
     from upshot.services.flag_lint import lint
 
-    store, new_salt = _opened(directory)
-    found = lint(store, new_salt, _moment(at))
+    with opened(directory, data, url) as kept:
+        found = lint(kept.flags, new_salt, _moment(at))
     _show(as_json, lambda: _lint_json(found), lambda: _print_lint(found))
 
 
@@ -58,58 +67,101 @@ def lint_command(directory: Path, at: str | None, as_json: bool) -> None:
 )
 @click.argument("key")
 @DIRECTORY
+@DATA
+@STORE
 @click.option("--unit", metavar="ID", help="The targetingKey of the context.")
 @click.option("--context", metavar="JSON", help="Attributes of who asks, as a JSON object.")
 @AT
 @AS_JSON
 def eval_command(
-    key: str, directory: Path, unit: str | None, context: str | None, at: str | None, as_json: bool
+    key: str,
+    directory: Path | None,
+    data: Path | None,
+    url: str | None,
+    unit: str | None,
+    context: str | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
     """Ask a flag, and why it answers so.
 
     Its value, variant and reason, the rule that decided, and why those before it did not.
     """
+    from upshot.bootstrap import new_salt
     from upshot.services.flag_answer import answer
 
-    store, new_salt = _opened(directory)
-    found = answer(store, key, _context(unit, context), new_salt, _moment(at))
+    with opened(directory, data, url) as kept:
+        found = answer(kept.flags, key, _context(unit, context), new_salt, _moment(at))
     _show(as_json, lambda: _answer_json(found), lambda: _print_answer(key, found))
 
 
 @command.command("diff", epilog="Example: upshot flag diff flags")
 @DIRECTORY
+@DATA
+@STORE
 @AS_JSON
 @click.pass_context
-def diff_command(ctx: click.Context, directory: Path, as_json: bool) -> None:
+def diff_command(
+    ctx: click.Context, directory: Path | None, data: Path | None, url: str | None, as_json: bool
+) -> None:
     """Say what applying would change.
 
     Each edit with its class (safe, new phase, blocked), and the share of units that get another answer. Exit 2
-    where applying would be refused.
+    where applying would be refused. With a DIRECTORY and a store: what bringing the files into the store would change.
     """
+    from upshot.bootstrap import new_salt
     from upshot.services.flag_diff import diff
+    from upshot.services.flag_import import compare
 
-    store, new_salt = _opened(directory)
-    found = diff(store, new_salt, datetime.now(UTC))
-    _show(as_json, lambda: _diff_json(found), lambda: _print_diff(directory, found))
+    with opened(directory, data, url) as kept:
+        revision = None
+        if kept.files is not None and kept.store is not None:
+            proposed = compare(kept.store, kept.files, new_salt, datetime.now(UTC))
+            found, revision = proposed.diff, proposed.revision
+        else:
+            found = diff(kept.flags, new_salt, datetime.now(UTC))
+    plain = _diff_json(found) | ({} if revision is None else {"revision": revision})
+    _show(as_json, lambda: plain, lambda: _print_diff(put_by(directory, data, url, revision), found))
     ctx.exit(2 if found.refused else 0)
 
 
-@command.command("apply", epilog="Example: upshot flag apply flags")
+@command.command("apply", epilog="Example: upshot flag apply flags --data upshot-data")
 @DIRECTORY
+@DATA
+@STORE
+@click.option(
+    "--since",
+    type=click.IntRange(0),
+    metavar="REVISION",
+    help="Not over what was edited in the store after it.",
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the audit chain of the store.")
 @AS_JSON
-def apply_command(directory: Path, as_json: bool) -> None:
-    """Put the files into force.
+def apply_command(
+    directory: Path | None, data: Path | None, url: str | None, since: int | None, reason: str, as_json: bool
+) -> None:
+    """Put flags into force.
 
-    Draws are given out and kept in ledger.json, beside the files. Nothing is written where an edit would spoil a
-    running experiment.
+    Draws are given out and kept in ledger.json, beside the files, or in the store. Nothing is written where an edit
+    would spoil a running experiment. With a DIRECTORY and a store the files are brought into the store: flags of the
+    same name are replaced, others stay. --since takes the revision that diff told.
     """
+    from upshot.bootstrap import new_salt
     from upshot.services.flag_diff import apply
+    from upshot.services.flag_import import bring
 
-    store, new_salt = _opened(directory)
-    found, published = apply(store, new_salt, datetime.now(UTC))
+    now = datetime.now(UTC)
+    with opened(directory, data, url, made=True) as kept:
+        if kept.files is not None and kept.store is not None:
+            found, published = bring(
+                kept.store, kept.files, new_salt, now, actor=who(), reason=reason, since=since
+            )
+        else:
+            found, published = apply(kept.flags, new_salt, now)
     flags = len(published.ruleset.flag_keys)
+    where = "ledger.json" if kept.store is None else "the store"
     plain = _diff_json(found) | {"revision": published.revision, "flags": flags}
-    _show(as_json, lambda: plain, lambda: _print_applied(found, published.revision, flags))
+    _show(as_json, lambda: plain, lambda: _print_applied(found, published.revision, flags, where))
 
 
 REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept with who and when.")
@@ -118,53 +170,62 @@ REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it i
 @command.command("kill", epilog='Example: upshot flag kill new-checkout flags --reason "cards are refused"')
 @click.argument("key")
 @DIRECTORY
+@DATA
+@STORE
 @REASON
 @AS_JSON
-def kill_command(key: str, directory: Path, reason: str, as_json: bool) -> None:
-    """Turn a flag off for everybody, whatever the files say.
+def kill_command(
+    key: str, directory: Path | None, data: Path | None, url: str | None, reason: str, as_json: bool
+) -> None:
+    """Turn a flag off for everybody, whatever is written.
 
-    Servers and the SDK hear it within seconds, also while the files hold a mistake. It stays off until it is
-    revived; who, when and why are kept in kills.json, beside the files.
+    Servers and the SDK hear it within seconds, also while files hold a mistake. It stays off until it is revived.
+    Who, when and why are kept in kills.json, beside the files, and in the audit chain of the store.
     """
-    _switch("kill", key, directory, reason, as_json)
+    _switch("kill", key, Asked(directory, data, url), reason, as_json)
 
 
 @command.command("revive", epilog='Example: upshot flag revive new-checkout flags --reason "mended in 1.4.2"')
 @click.argument("key")
 @DIRECTORY
+@DATA
+@STORE
 @REASON
 @AS_JSON
-def revive_command(key: str, directory: Path, reason: str, as_json: bool) -> None:
-    """Give a flag that was killed back to what the files say.
+def revive_command(
+    key: str, directory: Path | None, data: Path | None, url: str | None, reason: str, as_json: bool
+) -> None:
+    """Give a flag that was killed back to what is written.
 
     Its monitoring, where it has any, begins anew: what killed it is not counted again.
     """
-    _switch("revive", key, directory, reason, as_json)
+    _switch("revive", key, Asked(directory, data, url), reason, as_json)
 
 
 SWITCHED = {
-    ("kill", True): "is off for everybody, whatever the files say",
+    ("kill", True): "is off for everybody, whatever is written",
     ("kill", False): "was off already",
-    ("revive", True): "is as the files say again",
-    ("revive", False): "was not killed: it is as the files say",
+    ("revive", True): "is as it is written again",
+    ("revive", False): "was not killed: it is as it is written",
 }
 
 
-def _switch(action: Literal["kill", "revive"], key: str, directory: Path, reason: str, as_json: bool) -> None:
+def _switch(action: Literal["kill", "revive"], key: str, asked: "Asked", reason: str, as_json: bool) -> None:
+    """Turn a flag off or back; of files before a store is opened, which might not be there to be asked."""
     from upshot.services.flag_switch import switch
     from upshot.store.kill_file import Switching
 
     entry = Switching(flag=key, action=action, at=datetime.now(UTC), actor=who(), reason=reason)
-    changed = switch(_opened(directory)[0], entry)
-    plain = {"flag": key, "action": action, "changed": changed}
-    _show(as_json, lambda: plain, lambda: click.echo(f"{key} {SWITCHED[action, changed]}"))
-
-
-def _opened(directory: Path) -> "tuple[FlagDirectory, Callable[[], str]]":
-    from upshot.bootstrap import new_salt
-    from upshot.store.flag_files import FlagDirectory
-
-    return FlagDirectory(directory), new_salt
+    files = asked.files()
+    if files is not None:
+        changed = switch(files, entry)
+        note = asked.recorded(files)
+    else:
+        with opened(*asked) as kept:
+            changed, note = switch(kept.flags, entry), None
+    plain = {"flag": key, "action": action, "changed": changed, **({"note": note} if note else {})}
+    said = f"{key} {SWITCHED[action, changed]}" + (f"\n  {note}" if note else "")
+    _show(as_json, lambda: plain, lambda: click.echo(said))
 
 
 def _moment(text: str | None) -> datetime:
@@ -275,7 +336,7 @@ def _diff_json(found: "Diff") -> dict[str, Any]:
 KINDS = {"safe": "safe", "new_phase": "new phase", "blocked": "blocked"}
 
 
-def _print_diff(directory: Path, found: "Diff") -> None:
+def _print_diff(put_by: str, found: "Diff") -> None:
     if found.first:
         click.echo("Nothing is in force yet: all of it is new.")
     elif not found.edits:
@@ -286,7 +347,7 @@ def _print_diff(directory: Path, found: "Diff") -> None:
             f"\n{len(found.refused)} of {len(found.edits)} edits would be refused, and nothing applied."
         )
     elif found.first or found.edits:
-        click.echo(f"\nPut it into force by: upshot flag apply {directory}")
+        click.echo(f"\nPut it into force by: {put_by}")
 
 
 def _print_edits(found: "Diff") -> None:
@@ -301,7 +362,7 @@ def _percent(share: float) -> str:
     return "less than 0.01%" if share < 0.0001 else f"{100 * share:.4g}%"
 
 
-def _print_applied(found: "Diff", revision: str, flags: int) -> None:
+def _print_applied(found: "Diff", revision: str, flags: int, where: str) -> None:
     _print_edits(found)
-    what = "nothing was edited" if not (found.first or found.edits) else "ledger.json holds the draws"
+    what = "nothing was edited" if not (found.first or found.edits) else f"{where} holds the draws"
     click.echo(f"{flags} {'flag is' if flags == 1 else 'flags are'} in force as revision {revision}; {what}")
