@@ -1,7 +1,7 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,16 +125,38 @@ def open_workspace(
     Raises:
         InputError, UnavailableError: as of `open_store`; or what is to be read holds mistakes.
     """
-    from upshot.services.workspace import Workspace
-
     defined, kept = _definitions(metrics), _standards(standards)
     store = open_store(data, url, made=made, clock=clock)
+    return _workspace(store, open_flag_store(flags, store), data, defined, kept, clock)
+
+
+def workspace_over(
+    store: ControlStore, flags: KeptFlags, data: Path, metrics: Path | None, clock: Clock
+) -> "Workspace":
+    """The workspace of a store that is open already, with what files define at this moment; nothing is to be closed.
+
+    Raises:
+        InputError: what is to be read holds mistakes.
+    """
+    return _workspace(store, flags, data, _definitions(metrics), _standards(None), clock)
+
+
+def _workspace(
+    store: ControlStore,
+    flags: KeptFlags,
+    data: Path,
+    definitions: "Mapping[str, EventMetric]",
+    standards: "Standards",
+    clock: Clock,
+) -> "Workspace":
+    from upshot.services.workspace import Workspace
+
     return Workspace(
         store=store,
-        flags=open_flag_store(flags, store),
+        flags=flags,
         data=data,
-        definitions=defined,
-        standards=kept,
+        definitions=definitions,
+        standards=standards,
         clock=clock,
         new_salt=new_salt,
     )

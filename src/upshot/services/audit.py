@@ -44,7 +44,9 @@ def verify(store: ControlStore, head: str | None = None) -> Proof:
     return Proof(rows=chain.rows, head=chain.head, problems=problems)
 
 
-def entries(store: ControlStore, *, subject: str | None = None, limit: int = 100) -> tuple[Entry, ...]:
-    """The last rows of the chain, the oldest first; ``subject`` is whole or a kind with its slash, as ``key/``."""
+def entries(
+    store: ControlStore, *, subject: str | None = None, limit: int = 100, before: int | None = None
+) -> tuple[Entry, ...]:
+    """The last rows of the chain, or the last before a number, the oldest first; see `audit.entries`."""
     with store.reading() as connection:
-        return audit.entries(connection, subject=subject, limit=limit)
+        return audit.entries(connection, subject=subject, limit=limit, before=before)

@@ -7,7 +7,7 @@ from upshot.store import attempts, users
 from upshot.store.control import ControlStore
 from upshot.store.users import User
 
-__all__ = ["User", "create", "disable", "enable", "listed", "set_password", "set_role"]
+__all__ = ["User", "create", "disable", "enable", "find", "listed", "set_password", "set_role"]
 
 
 def create(
@@ -70,6 +70,16 @@ def enable(store: ControlStore, name: str, *, actor: str, reason: str = "") -> U
     """
     with store.changing(actor, reason) as change:
         return users.enable(change, name)
+
+
+def find(store: ControlStore, name: str) -> User:
+    """One user.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    with store.reading() as connection:
+        return users.find(connection, name)
 
 
 def listed(store: ControlStore) -> tuple[User, ...]:

@@ -106,9 +106,13 @@ def record(
     _move_head(change.connection, number + 1, digest)
 
 
-def entries(connection: Connection, *, subject: str | None = None, limit: int = 100) -> tuple[Entry, ...]:
-    """The last rows, oldest first; ``subject`` is whole or a kind with its slash, as ``key/``."""
+def entries(
+    connection: Connection, *, subject: str | None = None, limit: int = 100, before: int | None = None
+) -> tuple[Entry, ...]:
+    """The last rows, or the last before a number, the oldest first; ``subject`` is whole or a kind, as ``key/``."""
     query = select(AUDIT).order_by(AUDIT.c.number.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AUDIT.c.number < before)
     if subject is not None:
         is_kind = subject.endswith("/")
         matches = (

@@ -11,7 +11,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from upshot.doors.web.auth import Keys
 from upshot.doors.web.exposures import ExposureLog
@@ -36,6 +37,7 @@ def create_app(
     settings: Settings,
     clock: Callable[[], float] = time,
     ring: KeyRing | None = None,
+    api: ASGIApp | None = None,
 ) -> Starlette:
     """The application that serves these flags and takes events.
 
@@ -47,6 +49,7 @@ def create_app(
         settings: with both keys.
         clock: gives the seconds since 1970.
         ring: keys that open it beside those of the settings.
+        api: the management API (`upshot.doors.web.api.app.create_api`); None: there is none.
     """
     if settings.server_key is None or settings.client_key is None:
         raise ValueError("settings without keys: nobody could be told from anybody else")
@@ -59,6 +62,7 @@ def create_app(
             *Tracking(log, keys, settings.rate_limit, clock).routes(),
             *_health(live, log),
             script_route(),
+            *([] if api is None else [Mount("/api", api)]),
         ],
         middleware=[_cors(settings.allowed_origins), Middleware(Faults)],
         exception_handlers={HTTPException: _refused, UpshotError: _told},

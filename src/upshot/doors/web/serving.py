@@ -5,9 +5,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upshot.settings import Settings
+
+if TYPE_CHECKING:
+    from upshot.bootstrap import Clock
+    from upshot.doors.web.api.parts import Parts
+    from upshot.services.defined import Defined
+    from upshot.store.control import ControlStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]
         InputError, UnavailableError: something cannot be opened.
     """
     from upshot.bootstrap import open_clock, open_flags, open_log, open_store
+    from upshot.doors.web.api.app import create_api
     from upshot.doors.web.app import create_app
     from upshot.doors.web.server import run
     from upshot.services.key_ring import KeyRing
@@ -55,6 +62,25 @@ def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]
         closing(open_store(serving.data, serving.store, made=True, clock=clock)) as store,
     ):
         flags = flags or open_flags(StoredFlags(store, "upshot serve"), clock)
-        app = create_app(flags, log, serving.settings, lambda: clock().timestamp(), KeyRing(store))
+        api = create_api(_parts(serving, store, clock))
+        app = create_app(flags, log, serving.settings, lambda: clock().timestamp(), KeyRing(store), api)
         told({"revision": flags.current.revision, "flags": len(flags.current.ruleset.flag_keys)})
         run(app, listening)
+
+
+def _parts(serving: Serving, store: "ControlStore", clock: "Clock") -> "Parts":
+    """What the API is made over: the store that is open already, and what files define when it is asked."""
+    from upshot.bootstrap import open_flag_store, workspace_over
+    from upshot.doors.web.api.parts import Parts
+
+    def defined() -> "Defined":
+        from upshot.services.defined import read_defined
+
+        return read_defined(serving.metrics)
+
+    flags = open_flag_store(serving.flags, store)
+    return Parts(
+        store=store,
+        workspace=lambda: workspace_over(store, flags, serving.data, serving.metrics, clock),
+        defined=defined,
+    )
