@@ -47,6 +47,11 @@ class Alerts:
         self._seen: dict[str, datetime] = {}
         self._tries: dict[tuple[str, str], tuple[int, datetime]] = {}
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Who is told."""
+        return self._channels
+
     def report(self, scope: str, findings: Sequence[Finding]) -> None:
         """What is wrong now, as far as one watcher looks. Where the store takes nothing now, the next report will do.
 

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -42,6 +42,18 @@ class Message:
         return str(self.alert.finding.evidence.get("since") or self.alert.first_seen.isoformat())
 
     @property
+    def kind(self) -> str:
+        """What programs tell it by."""
+        return f"alert.{self.news}"
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """All of it, for programs."""
+        finding = self.alert.finding
+        return {"key": finding.key, "subject": finding.subject, "severity": finding.severity, "what": finding.what,
+                "since": self.since, "evidence": dict(finding.evidence), "advice": finding.advice}  # fmt: skip
+
+    @property
     def title(self) -> str:
         """One line."""
         finding = self.alert.finding
@@ -56,14 +68,32 @@ class Message:
         return f"Since {since}. {finding.evidence.get('said', '')}\nWhat to do: {finding.advice}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that is told once and is no alert, such as a report.
+
+    Attributes:
+        id, at: as of `Message`. kind: ``report.weekly``. title: one line.
+        text: for chats. markdown: the same for e-mail. data: the same for programs.
+    """
+
+    id: str
+    kind: str
+    title: str
+    text: str
+    markdown: str
+    data: Mapping[str, Any]
+    at: datetime
+
+
 class Channel(Protocol):
-    """One place that is told of alerts."""
+    """One place that is told of alerts and reports."""
 
     @property
     def name(self) -> str:
         """Tells it from the others, and no secret."""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message | Notice) -> None:
         """Tell it. Raises UnavailableError where it must be tried again, InputError where that cannot help."""
 
 
@@ -76,11 +106,8 @@ class Webhook:
     secret: bytes
     allowed: Allowed
 
-    def send(self, message: Message) -> None:
-        finding = message.alert.finding
-        data = {"key": finding.key, "subject": finding.subject, "severity": finding.severity, "what": finding.what,
-                "since": message.since, "evidence": dict(finding.evidence), "advice": finding.advice}  # fmt: skip
-        content = {"type": f"alert.{message.news}", "timestamp": message.at.isoformat(), "data": data}
+    def send(self, message: Message | Notice) -> None:
+        content = {"type": message.kind, "timestamp": message.at.isoformat(), "data": dict(message.data)}
         body = json.dumps(content, ensure_ascii=False).encode()
         headers = signed(self.secret, message.id, _seconds(), body)
         post(self.target, body, headers, self.allowed)
@@ -94,7 +121,7 @@ class Slack:
     target: Target
     allowed: Allowed
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message | Notice) -> None:
         text = f"*{_escaped(message.title)}*\n{_escaped(message.text)}"
         post(self.target, json.dumps({"text": text}, ensure_ascii=False).encode(), {}, self.allowed)
 
@@ -107,13 +134,14 @@ class Apprise:
     url: str
     allowed: Allowed
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message | Notice) -> None:
         for host in _hosts(self.url):
             resolve(host, 443, self.allowed)
         sender = _apprise().Apprise()
         if not sender.add(self.url):
             raise InputError(f"Apprise does not know the address {self.name}: see its list of services")
-        if not sender.notify(title=message.title, body=message.text):
+        body, form = (message.markdown, "markdown") if isinstance(message, Notice) else (message.text, "text")
+        if not sender.notify(title=message.title, body=body, body_format=form):
             raise UnavailableError(f"{self.name} did not take the message")
 
 

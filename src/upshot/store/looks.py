@@ -117,9 +117,11 @@ def listed(connection: Connection, experiment: str) -> tuple[StoredLook, ...]:
     return tuple(_stored(row) for row in connection.execute(query).mappings())
 
 
-def last(connection: Connection, experiment: str) -> StoredLook | None:
-    """The latest look at an experiment; None before the first."""
+def last(connection: Connection, experiment: str, before: datetime | None = None) -> StoredLook | None:
+    """The latest look at an experiment, or the latest before a moment; None before the first."""
     query = select(LOOKS).where(LOOKS.c.experiment == experiment)
+    if before is not None:
+        query = query.where(LOOKS.c.at < before)
     newest = query.order_by(LOOKS.c.phase.desc(), LOOKS.c.number.desc()).limit(1)
     row = connection.execute(newest).mappings().one_or_none()
     return None if row is None else _stored(row)
