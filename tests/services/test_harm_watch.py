@@ -71,6 +71,22 @@ def test_what_is_proven_to_harm_is_off_killed_kept_and_told(shop, watch):
     assert look(shop, watch) == DEAD
 
 
+def test_bad_news_is_acted_upon_when_it_comes_and_not_when_a_window_is_over(shop, watch):
+    shop.visits(1000, crash=(0.002, 0.12))
+    assert look(shop, watch) == DEAD
+    assert "crashed: units count before their windows are over, by what they did so far" in (
+        shop.looks()[0].evidence.understood
+    )
+    assert given_again(shop.store, "EXP-2026-001", 1).differs == ()
+
+
+def test_good_news_that_does_not_come_yet_is_no_harm(shop, watch):
+    shop.visits(1500, buy=(0.4, 0.05))
+    assert look(shop, watch) == ALIVE  # a day is theirs to buy
+    shop.pass_time(days=2)
+    assert look(shop, watch) == DEAD
+
+
 def test_it_costs_no_look_and_says_nothing_where_nothing_is_proven(shop, watch, caplog):
     for _ in range(10):
         shop.visits(300)

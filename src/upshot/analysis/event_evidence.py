@@ -87,6 +87,8 @@ def _understood(question: EventQuestion, evidence: Evidence, total: Slice) -> It
     yield f"{counted(evidence.rows)} by first exposure, and their events, as of {asked}"
     for metric in question.metrics:
         yield f"{metric.name}: {metric_words(question.definitions[metric.column])}"
+        if metric.column in question.at_once:
+            yield f"{metric.name}: units count before their windows are over, by what they did so far"
         count = sum(sample.immature for sample in total.samples[metric.name].values())
         if count:
             yield f"{metric.name}: {counted(count)} whose window is not over yet left out"

@@ -28,6 +28,7 @@ class EventQuestion:
             of that name.
         segments: attributes of the first exposure to split by. histograms: as of a `Question`.
         persons: which ids are one person; None: each id is a unit.
+        at_once: definitions whose units count before their windows are over, by what they did so far.
         engine: whose SQL it will be, as Ibis calls it.
     """
 
@@ -42,6 +43,7 @@ class EventQuestion:
     segments: tuple[str, ...] = ()
     histograms: bool = False
     persons: Persons | None = None
+    at_once: frozenset[str] = frozenset()
     engine: str = "duckdb"
 
     @property

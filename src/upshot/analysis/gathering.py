@@ -80,12 +80,14 @@ class Gathering:
     Attributes:
         metric: its definition. label: what the names of its aggregates begin with. sources: of all metrics.
         as_of: the end of what is seen, as the engine has times.
+        at_once: whether units count before their windows are over.
     """
 
     metric: EventMetric
     label: str
     sources: Sequence[Source]
     as_of: ir.TimestampScalar
+    at_once: bool = False
 
     def aggregates(self, rows: ir.Table) -> dict[str, ir.Scalar]:
         """Over the rows of one unit: the metric, and the same from before its exposure."""
@@ -148,7 +150,7 @@ class Gathering:
         return {"": name, "per": per_field(name)}.get(column) or step_field(name, int(column))
 
     def _if_mature(self, units: ir.Table, value: ir.Value) -> ir.Value:
-        if self.metric.ends is None:
+        if self.metric.ends is None or self.at_once:
             return value
         return ibis.ifelse(later(units[FIRST], self.metric.ends) <= self.as_of, value, ibis.null())
 

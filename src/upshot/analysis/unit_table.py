@@ -54,11 +54,9 @@ def unit_table(
             kinds = f"{exposures['time'].type()} and {rows['time'].type()}"
             raise DataError(f"times of exposures and {what} are of two kinds, {kinds}: make them one, in UTC")
     units = first_exposures(exposures, question)
-    return with_metrics(
-        units,
-        gathered(units, _done(events, facts, question, as_of_in(exposures, question)), question),
-        question,
-    )
+    sources = sources_of(question.measured)
+    done = done_of(events, facts, question, sources, as_of_in(exposures, question))
+    return with_metrics(units, gathered(units, done, question), question)
 
 
 def gathered(units: ir.Table, done: ir.Table, question: EventQuestion) -> ir.Table | None:
@@ -89,7 +87,10 @@ def with_metrics(units: ir.Table, found: ir.Table | None, question: EventQuestio
 def _gatherings(units: ir.Table, question: EventQuestion) -> list[Gathering]:
     metrics, as_of = question.measured, as_of_in(units, question, FIRST)
     sources = sources_of(metrics)
-    return [Gathering(metric, f"m{place}", sources, as_of) for place, metric in enumerate(metrics)]
+    return [
+        Gathering(metric, f"m{place}", sources, as_of, metric.name in question.at_once)
+        for place, metric in enumerate(metrics)
+    ]
 
 
 def as_of_in(table: ir.Table, question: EventQuestion, time: str = "time") -> ir.TimestampScalar:
@@ -142,9 +143,14 @@ def unit_of(events: ir.Table, unit: str, engine: str) -> ir.StringValue:
     return events["group_id"] if unit == ACCOUNT else Properties(events["properties"], engine).at(unit).text
 
 
-def _done(events: ir.Table, facts: Facts, question: EventQuestion, as_of: ir.TimestampScalar) -> ir.Table:
-    """What units did: events and rows of tables that can count, each with its unit and the marks of all sources."""
-    sources = sources_of(question.measured)
+def done_of(
+    events: ir.Table,
+    facts: Facts,
+    question: EventQuestion,
+    sources: Sequence[Source],
+    as_of: ir.TimestampScalar,
+) -> ir.Table:
+    """What units did: events and rows of tables that can count, each with its unit and the marks of these sources."""
     parts = [_facts_done(name, facts, question, sources, as_of) for name in _tables_of(sources)]
     if any(source.table is None for source in sources) or not parts:
         parts.insert(0, _events_done(events, question, sources, as_of))

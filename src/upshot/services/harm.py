@@ -6,12 +6,15 @@ turned off first, durably; the look and the experiment's end follow in one trans
 finds the flag off and goes on from there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from upshot.errors import ConflictError, DataError
 from upshot.model.decision import ExperimentVerdict, Situation, VariantVerdict
+from upshot.model.event_metric import EventMetric
+from upshot.model.plan import Plan
 from upshot.report.findings import Findings
 from upshot.services.defined import Defined
 from upshot.services.live import Past, findings_of, keep_look, past_of
@@ -74,7 +77,12 @@ def find_harm(
         past = past_of(store, experiment.id, phase)
         try:
             evidence = live_evidence(
-                found, experiment.plan, defined.metrics, phase, segments=experiment.design.segments
+                found,
+                experiment.plan,
+                defined.metrics,
+                phase,
+                segments=experiment.design.segments,
+                at_once=told_at_once(experiment.plan, defined.metrics),
             )
             situation = situation_of(experiment, past)
             findings = findings_of(experiment.plan, evidence, past.history, as_of.date(), situation)
@@ -85,6 +93,21 @@ def find_harm(
     if not harmful_variants(findings.verdict):
         return None
     return Harm(experiment=experiment, findings=findings, past=past)
+
+
+def told_at_once(plan: Plan, definitions: Mapping[str, EventMetric]) -> frozenset[str]:
+    """The metrics whose bad news is known when it happens: shares of units with something that should not be.
+
+    A unit that crashed has crashed, whatever the rest of its window brings; waiting for that would let a harm of
+    seconds be found after days. A unit that has not yet counts as one that did not, which hides harm and makes none.
+    """
+    others = {metric.column for metric in plan.metrics if metric.role != "guardrail"}
+    asked = (
+        definitions[metric.column] for metric in plan.of_role("guardrail") if metric.column not in others
+    )
+    return frozenset(
+        one.name for one in asked if one.kind == "proportion" and one.better == "lower" and not one.absent
+    )
 
 
 def situation_of(experiment: Experiment, past: Past) -> Situation:
