@@ -23,9 +23,12 @@ from upshot.model.event_metric import EXPOSURE
 LONGEST_TAIL = 256 << 20
 """Bytes that are read besides the files: about 600,000 events, which take some seconds and as many MB of memory."""
 
-_EXPOSURES = f"""
-CREATE VIEW exposures AS
-SELECT
+_SAID = """json_extract_string(properties, [
+        'experiment_id', 'phase', 'variant', 'variation_id', 'variation_name', 'flag', 'revision', 'unit', 'unit_id',
+        'attributes', 'instance', 'seq'
+    ])"""
+_IS_SENT = f"type = 'track' AND event = '{EXPOSURE}'"
+_MET = """
     said[1] AS experiment_id,
     TRY_CAST(said[2] AS INTEGER) AS phase,
     COALESCE(said[3], said[4], said[5]) AS variant,
@@ -33,20 +36,33 @@ SELECT
     said[7] AS revision,
     said[8] AS unit_kind,
     COALESCE(said[9], unit) AS unit_id,
-    said[10] AS attributes,
-    said[11] AS instance,
-    TRY_CAST(said[12] AS BIGINT) AS seq,
+    said[10] AS attributes
+"""
+_IS_EXPOSURE = "said[1] IS NOT NULL AND COALESCE(said[3], said[4], said[5]) IS NOT NULL"
+_EXPOSURES = f"""
+CREATE VIEW exposures AS
+SELECT
+    {_MET}, said[11] AS instance, TRY_CAST(said[12] AS BIGINT) AS seq,
     unit, unit_number, user_id, anonymous_id, group_id, time, received_at, source, message_id, arrival
-FROM (
-    SELECT *, json_extract_string(properties, [
-        'experiment_id', 'phase', 'variant', 'variation_id', 'variation_name', 'flag', 'revision', 'unit', 'unit_id',
-        'attributes', 'instance', 'seq'
-    ]) AS said
-    FROM events
-    WHERE type = 'track' AND event = '{EXPOSURE}'
-)
-WHERE said[1] IS NOT NULL AND COALESCE(said[3], said[4], said[5]) IS NOT NULL
-"""  # noqa: S608 - a constant
+FROM (SELECT *, {_SAID} AS said FROM events WHERE {_IS_SENT})
+WHERE {_IS_EXPOSURE}
+"""  # noqa: S608 - constants
+
+
+def exposures_among(events: str) -> str:
+    """A query of the exposures among some events: who met what, and when, as the view has it.
+
+    It reads the properties of each exposure once, where the view reads them again for each condition.
+
+    Args:
+        events: what stands behind FROM: a table or view of events, and conditions of it that need no property.
+    """
+    return f"""
+        WITH told AS MATERIALIZED (
+            SELECT unit, unit_number, time, {_SAID} AS said FROM (FROM {events}) WHERE {_IS_SENT}
+        )
+        SELECT {_MET}, unit, unit_number, time FROM told WHERE {_IS_EXPOSURE}
+    """  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

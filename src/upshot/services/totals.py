@@ -18,7 +18,7 @@ from upshot.analysis.gathering import sources_of
 from upshot.analysis.identity import Persons, persons_of
 from upshot.events.layout import DataDirectory
 from upshot.events.manifest import open_manifest
-from upshot.events.reader import connect
+from upshot.events.reader import connect, exposures_among
 from upshot.model.flag import TARGETING_KEY
 from upshot.services.totals_file import Meta, discard, epoch_of, held, naive, transaction
 from upshot.services.unit_totals import UnitTotals
@@ -29,10 +29,10 @@ _EXPOSED = """
 SELECT
     COALESCE(phase, 1) AS phase, unit_kind, unit_id, COALESCE(unit_id = unit, false) AS is_unit, unit_number AS number,
     variant, time, attributes
-FROM exposures WHERE experiment_id = ?
+FROM ({}) WHERE experiment_id = ?
 """
 _LINKED = """
-SELECT DISTINCT anonymous_id, user_id FROM events WHERE anonymous_id IS NOT NULL AND user_id IS NOT NULL
+SELECT DISTINCT anonymous_id, user_id FROM (FROM {}) WHERE anonymous_id IS NOT NULL AND user_id IS NOT NULL
 """
 _TABLES = """
 CREATE TABLE IF NOT EXISTS kept.exposures (
@@ -108,14 +108,14 @@ class Totals:
         since = int(self._meta.get("exposures") or 0)
         row = run("SELECT COALESCE(max(arrival), 0) FROM events").fetchone()
         until = max(since, int(row[0]) if row else 0)
-        compacted = "AND arrival > ? AND arrival <= ?"
-        with transaction(self._database):
-            run(f"INSERT INTO kept.exposures {_EXPOSED} {compacted}", [experiment, since, until])
-            known = "EXCEPT SELECT anonymous_id, user_id FROM kept.links"
-            run(f"INSERT INTO kept.links {_LINKED} {compacted} {known}", [since, until])
-            self._meta.put(exposures=str(until))
-        run(f"CREATE TEMP TABLE tail_exposures AS {_EXPOSED} AND arrival IS NULL", [experiment])
-        run(f"CREATE TEMP TABLE tail_links AS {_LINKED} AND arrival IS NULL")
+        if until > since:
+            new = f"events WHERE arrival > {since} AND arrival <= {until}"
+            with transaction(self._database):
+                run(f"INSERT INTO kept.exposures {_EXPOSED.format(exposures_among(new))}", [experiment])
+                run(f"INSERT INTO kept.links {_LINKED.format(new)} EXCEPT FROM kept.links")
+                self._meta.put(exposures=str(until))
+        run(f"CREATE TEMP TABLE tail_exposures AS {_EXPOSED.format(exposures_among('tail'))}", [experiment])
+        run(f"CREATE TEMP TABLE tail_links AS {_LINKED.format('tail')}")
         run("CREATE TEMP VIEW exposed AS FROM kept.exposures UNION ALL FROM tail_exposures")
         run("CREATE TEMP VIEW linked AS FROM kept.links UNION FROM tail_links")
 

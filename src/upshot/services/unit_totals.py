@@ -76,7 +76,8 @@ class UnitTotals:
         """Take the events that are compacted since; those of the tail beside them."""
         sources = sources_of(self._question.measured)
         key, run = repr((self._question.unit, sources)), self._database.execute
-        run(f"CREATE OR REPLACE TEMP VIEW marked AS {ibis.to_sql(self._marks(), dialect='duckdb')}")
+        for view, events in (("marked", "events"), ("tail_marked", "tail")):
+            run(f"CREATE OR REPLACE TEMP VIEW {view} AS {ibis.to_sql(self._marks(events), dialect='duckdb')}")
         until = int(self._meta.get("exposures") or 0)
         with transaction(self._database):
             if self._meta.get("marks") != key:
@@ -84,14 +85,15 @@ class UnitTotals:
                 self._meta.put(marks=key, marks_arrival="0")
                 run("CREATE OR REPLACE TABLE kept.marks AS FROM marked LIMIT 0")
             since = int(self._meta.get("marks_arrival") or 0)
-            run("INSERT INTO kept.marks FROM marked WHERE arrival > ? AND arrival <= ?", [since, until])
-            self._meta.put(marks_arrival=str(until))
-        run("CREATE OR REPLACE TEMP TABLE tail_marks AS FROM marked WHERE arrival IS NULL")
+            if until > since:
+                run("INSERT INTO kept.marks FROM marked WHERE arrival > ? AND arrival <= ?", [since, until])
+                self._meta.put(marks_arrival=str(until))
+        run("CREATE OR REPLACE TEMP TABLE tail_marks AS FROM tail_marked")
         run("CREATE OR REPLACE TEMP VIEW all_marks AS FROM kept.marks UNION ALL FROM tail_marks")
 
-    def _marks(self) -> ir.Table:
+    def _marks(self, table: str) -> ir.Table:
         sources = sources_of(self._question.measured)
-        events = self._backend.table("events")
+        events = self._backend.table(table)
         names = {source.event for source in sources if source.event is not None}
         if ANY not in names:
             events = events.filter(events["event"].isin(sorted(names)))
