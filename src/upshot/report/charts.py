@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from upshot.analysis.evidence import Histogram
 from upshot.report import words
+from upshot.report.cohort_views import TrendView
 from upshot.report.rows import Row
 from upshot.report.timeline import Point
 
@@ -132,6 +133,69 @@ def _framed(point: Point, lowest: float, highest: float) -> dict[str, Any]:
     high = highest if point.high is None else min(max(point.high, lowest), highest)
     lift = point.lift if point.lift is not None and lowest <= point.lift <= highest else None
     return {"day": point.day.isoformat(), "lift": lift, "low": low, "high": high, "says": point.says}
+
+
+def cohort_trend(view: TrendView) -> Spec:
+    """The lift of each cohort, or of each day since exposure, with its own interval."""
+    drawn = [line for line in view.lines if line.estimate is not None]
+    lowest, highest = _frame_of([(line.estimate, *line.bounds) for line in drawn])
+    values = [
+        {
+            "at": _place(point.at),
+            "lift": line.estimate,
+            "low": lowest if line.bounds[0] is None else max(line.bounds[0], lowest),
+            "high": highest if line.bounds[1] is None else min(line.bounds[1], highest),
+            "says": f"{view.head} {line.at}: {line.lift} {line.interval}, {line.units} units",
+        }
+        for point, line in zip(view.trend.points, view.lines, strict=True)
+        if line.estimate is not None and lowest <= line.estimate <= highest
+    ]
+    days = {"title": "days since exposure", "grid": False, "tickMinStep": 1}
+    x = (
+        _day_axis(len(values)) | {"field": "at"}
+        if view.trend.by == "exposure_day"
+        else {"field": "at", "type": "quantitative", "scale": {"nice": False, "padding": 8}, "axis": days}
+    )
+    y = _lift_axis("low") | {"scale": {"domain": [lowest, highest], "nice": False}}
+    both = {"x": x, "description": {"field": "says"}}
+    interval = {"mark": {"type": "rule", "strokeWidth": 2, "color": SERIES[1], "opacity": 0.55},
+                "encoding": both | {"y": y, "y2": {"field": "high"}}}  # fmt: skip
+    dots = {"mark": {"type": "point", "filled": True, "size": 36, "color": SERIES[1], "opacity": 1},
+            "encoding": both | {"y": y | {"field": "lift"}}}  # fmt: skip
+    return _spec(f"Lift of {view.title}", values, [_line_at("y", 0.0), interval, dots])
+
+
+def _place(at: date | int) -> str | int:
+    return at.isoformat() if isinstance(at, date) else at
+
+
+def _frame_of(drawn: Sequence[tuple[float | None, float | None, float | None]]) -> tuple[float, float]:
+    """From where most intervals lie: a few wide ones would dwarf all others."""
+    lows = sorted(low for _, low, _ in drawn if low is not None)
+    highs = sorted(high for _, _, high in drawn if high is not None)
+    ends = [0.0, *lows[len(lows) // 8 :], *highs[: len(highs) - len(highs) // 8]]
+    ends += [] if lows and highs else [lift for lift, _, _ in drawn if lift is not None]
+    room = 0.08 * (max(ends) - min(ends)) or 0.01
+    return min(ends) - room, max(ends) + room
+
+
+def returning(curves: Mapping[str, Sequence[tuple[int, float]]], variants: Sequence[str]) -> Spec:
+    """Share of units who came back by days since exposure, each variant a line."""
+    values = [
+        {"at": at, "share": share, "variant": variant, "says": f"day {at}: {share:.1%} of {variant}"}
+        for variant in variants
+        for at, share in curves.get(variant, ())
+    ]
+    days = {"title": "days since exposure", "grid": False, "tickMinStep": 1}
+    encoding = {
+        "x": {"field": "at", "type": "quantitative", "scale": {"nice": False}, "axis": days},
+        "y": {"field": "share", "type": "quantitative", "axis": {"title": "came back", "format": "~%"}},
+        "color": _by_variant(variants),
+    }
+    line = {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": encoding}
+    dots = {"mark": {"type": "point", "filled": True, "size": 16, "opacity": 1},
+            "encoding": encoding | {"description": {"field": "says"}}}  # fmt: skip
+    return _spec("Share of units who came back by days since exposure", values, [line, dots])
 
 
 def distribution(histogram: Histogram, variants: Sequence[str], name: str) -> Spec:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from upshot.report import cells, rows, sections, segments, words
+from upshot.report import cells, cohort_views, rows, sections, segments, words
 from upshot.report.cells import Table
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
@@ -89,6 +89,12 @@ def _segment(split: Split) -> str:
     return f"{what}\n\n{table(cells.segment(split))}"
 
 
+def _segments_and_cohorts(findings: Findings) -> str:
+    shown = [f"**{escape(title)}**\n\n{table(found)}" for title, found in cohort_views.tables(findings)]
+    remarks = [escape(line) for line in cohort_views.remarks(findings)]
+    return "\n\n".join([_segments(findings), *(["### Cohorts", *remarks, *shown] if remarks else [])])
+
+
 def _decision(findings: Findings) -> str:
     lead = f"**{escape(sections.decision(findings))}**"
     change = findings.verdict.would_change
@@ -117,7 +123,7 @@ _SECTIONS: dict[str, Callable[[Findings], str]] = {
     "Results": _results,
     "Checks": _checks,
     "Guardrails": _guardrails,
-    "Segments": _segments,
+    "Segments": _segments_and_cohorts,
     "Key learnings": lambda findings: bullets(learnings(findings)),
     "Decision": _decision,
     "Next steps": lambda findings: bullets(next_steps(findings), mark="1."),

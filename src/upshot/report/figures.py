@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from upshot.analysis.evidence import Histogram
-from upshot.report import charts, rows, timeline, words
+from upshot.report import charts, cohort_views, rows, timeline, words
 from upshot.report.charts import Spec
 from upshot.report.findings import Findings
 from upshot.report.sensitivity import sensitivity
@@ -26,7 +26,13 @@ class Figure:
 
 def figures(findings: Findings) -> tuple[Figure, ...]:
     """Cumulative lift and power of each primary, distributions, exposures: those that the evidence holds."""
-    return (*lifts(findings), *_powers(findings), *_distributions(findings), *_exposures(findings))
+    return (
+        *lifts(findings),
+        *_cohorts(findings),
+        *_powers(findings),
+        *_distributions(findings),
+        *_exposures(findings),
+    )
 
 
 def lifts(findings: Findings) -> Iterator[Figure]:
@@ -44,6 +50,23 @@ def lifts(findings: Findings) -> Iterator[Figure]:
                     note=BAND + (" Dashed: worth shipping." if bar else ""),
                     spec=charts.cumulative_lift(points, bar.get(metric.sign), name),
                 )
+
+
+def _cohorts(findings: Findings) -> Iterator[Figure]:
+    """The courses of primaries, and who comes back, where cohorts were asked for."""
+    primaries = {metric.name for metric in findings.plan.of_role("primary")}
+    note = " ".join(cohort_views.remarks(findings))
+    for view in cohort_views.trends(findings):
+        if view.metric in primaries:
+            title = f"Lift of {view.title}"
+            yield Figure(title=title, note=note, spec=charts.cohort_trend(view))
+    for one in findings.cohorts.returns if findings.cohorts else ():
+        variants = findings.evidence.variants
+        yield Figure(
+            title=f"Who came back: {words.plain(one.of)}",
+            note="All cohorts whose day is over, so later days are of fewer and earlier units.",
+            spec=charts.returning({name: one.curve(name) for name in variants}, variants),
+        )
 
 
 def _of(findings: Findings, variant: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from upshot.analysis.cohorts import Cohorts
 from upshot.analysis.evidence import Evidence
 from upshot.analysis.result import Analysis, Check, Look
 from upshot.model.decision import ExperimentVerdict
@@ -17,6 +18,7 @@ class Findings:
     Attributes:
         plan, evidence, analysis, verdict: each as the layer that makes it defines it.
         looks: the stored looks before this one, oldest first.
+        cohorts: views of a live experiment by cohort; None where nobody asked for them.
     """
 
     plan: Plan
@@ -24,6 +26,7 @@ class Findings:
     analysis: Analysis
     verdict: ExperimentVerdict
     looks: Sequence[Look] = ()
+    cohorts: Cohorts | None = None
 
     @property
     def title(self) -> str:

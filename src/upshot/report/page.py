@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from upshot.report import charts, figures, rows, sections, segments, words
+from upshot.report import charts, cohort_views, figures, rows, sections, segments, words
 from upshot.report.findings import Findings
 from upshot.report.learnings import learnings
 from upshot.report.next_steps import next_steps
@@ -119,6 +119,8 @@ def _tables(findings: Findings) -> dict[str, Any]:
             (split, rows.ruler(findings, [row for _, row in split.parts]))
             for split in segments.splits(findings)
         ],
+        "cohort_tables": cohort_views.tables(findings),
+        "cohort_remarks": tuple(cohort_views.remarks(findings)),
         "in_doubt": findings.in_doubt,
         "several": len(findings.challengers) > 1,
     }

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from upshot.analysis.result import Check
-from upshot.report import rows, segments, words
+from upshot.report import cells, cohort_views, rows, segments, words
+from upshot.report.cohort_views import TrendView
 from upshot.report.findings import Findings
 from upshot.report.rows import Row, Standing
-from upshot.report.scale import Scale
+from upshot.report.scale import Scale, shared
 
 STYLES: dict[Standing, str] = {
     "better": "bold green",
@@ -37,6 +38,8 @@ VERDICT_STYLES = {
 ROLE_TITLES = {"primary": "Primary", "secondary": "Secondary", "guardrail": "Guardrails"}
 SHORT: dict[Standing, str] = {"unclear": "unclear", "unknown": "unknown"}
 SEGMENT_LIMIT = 12
+RETURN_DAYS = 8
+"""Days of a retention triangle that fit into 80 columns."""
 
 
 class Summary:
@@ -60,6 +63,7 @@ def _blocks(findings: Findings, width: int) -> Iterator[RenderableType]:
     yield from _checks(findings)
     yield from _results(findings, width)
     yield from _segments(findings, width)
+    yield from _cohorts(findings, width)
     yield Text("")
 
 
@@ -284,4 +288,42 @@ def _segment_table(findings: Findings, shown: Sequence[tuple[str, Row]], width: 
             draw(row.estimate, *row.bounds, ruler, bar, style),
             Text(SHORT.get(row.standing, row.word), style=style),
         )
+    return table
+
+
+def _cohorts(findings: Findings, width: int) -> Iterator[RenderableType]:
+    """The courses of the primary metrics and the retention triangles; the others are in the report and the JSON."""
+    primaries = {metric.name for metric in findings.plan.of_role("primary")}
+    for view in cohort_views.trends(findings):
+        if view.metric in primaries:
+            yield _heading(view.title)
+            yield _trend_table(view, width)
+    for title, triangle in cohort_views.returns(findings):
+        yield _heading(title)
+        yield _return_table(triangle, width)
+    yield from (_bullet(line, style="dim") for line in cohort_views.remarks(findings))
+
+
+def _trend_table(view: TrendView, width: int) -> RenderableType:
+    bar = _bar_width(width)
+    ruler = shared([(line.estimate, line.bounds) for line in view.lines])
+    table = _frame(width)
+    table.add_column(view.head, ratio=1, overflow="fold")
+    table.add_column("units", justify="right", no_wrap=True)
+    table.add_column("lift", justify="right", no_wrap=True)
+    table.add_column(_ruler(ruler, bar), no_wrap=True, width=bar)
+    for line in view.lines:
+        numbers = f"{line.lift} {line.interval}"
+        table.add_row(line.at, line.units, numbers, draw(line.estimate, *line.bounds, ruler, bar))
+    return table
+
+
+def _return_table(view: cells.Table, width: int) -> RenderableType:
+    """As many days as there is room for."""
+    table = _frame(width)
+    shown = 3 + RETURN_DAYS + max(0, width - 80) // 5
+    for number, header in enumerate(view.header[:shown]):
+        table.add_column(header, justify="left" if number < 2 else "right", no_wrap=True)
+    for row in view.rows:
+        table.add_row(*row[:shown])
     return table

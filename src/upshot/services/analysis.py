@@ -9,6 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from upshot.analysis.analyze import analyze
+from upshot.analysis.cohorts import cohorts_to_dict
 from upshot.analysis.contract import analysis_to_dict
 from upshot.analysis.counts import evidence_from_counts
 from upshot.analysis.evidence import Evidence
@@ -208,7 +209,8 @@ def _day(plan: Plan, evidence: Evidence, request: Request) -> date | None:
 
 def findings_to_dict(findings: Findings) -> dict[str, Any]:
     """The JSON contract, verdict included."""
-    return analysis_to_dict(findings.analysis, verdict_to_dict(findings.verdict))
+    plain = analysis_to_dict(findings.analysis, verdict_to_dict(findings.verdict))
+    return plain if findings.cohorts is None else plain | {"cohorts": cohorts_to_dict(findings.cohorts)}
 
 
 def verdict_to_dict(verdict: ExperimentVerdict) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from upshot.analysis.analyze import analyze
+from upshot.analysis.cohort_table import CohortCells
+from upshot.analysis.cohorts import cohorts_of
 from upshot.analysis.contract import analysis_to_dict
 from upshot.analysis.evidence import Evidence
 from upshot.analysis.result import Look
@@ -25,7 +27,7 @@ from upshot.model.event_metric import EventMetric
 from upshot.model.fact_table import ExposureTable
 from upshot.model.plan import Plan
 from upshot.report.findings import Findings
-from upshot.services.live_evidence import live_evidence, met
+from upshot.services.live_evidence import live_cohorts, live_evidence, met
 from upshot.services.live_plan import check_as_before, check_plan, plan_in_force
 from upshot.services.looks import is_same
 from upshot.services.sealing import is_sealed, sealed
@@ -49,6 +51,7 @@ class Asked:
         segments: attributes of exposures to split by. situation: what people know beside the numbers.
         histograms: whether distributions are wanted for a report.
         exposures: a declared table that exposures are read from; None: those that Upshot logged.
+        cohorts: whether views by cohort are wanted.
     """
 
     data: Path
@@ -61,6 +64,7 @@ class Asked:
     situation: Situation = field(default_factory=Situation)
     histograms: bool = False
     exposures: ExposureTable | None = None
+    cohorts: bool = False
 
     @property
     def day(self) -> date:
@@ -125,12 +129,13 @@ def live_look(store: ControlStore, asked: Asked, actor: str) -> Taken:
         check_plan(plan, asked.definitions)
         if past.last is not None:
             _check_goes_on(past.last, plan, asked)
-            if _is_settled(past.last):
-                return _taken(store, asked, actor, plan, past, past.last.evidence)
+        cells = live_cohorts(found, plan, asked.definitions, phase) if asked.cohorts else None
+        if past.last is not None and _is_settled(past.last):
+            return _taken(store, asked, actor, plan, past, past.last.evidence, cells)
         evidence = live_evidence(
             found, plan, asked.definitions, phase, segments=asked.segments, histograms=asked.histograms
         )
-    return _taken(store, asked, actor, plan, past, evidence)
+    return _taken(store, asked, actor, plan, past, evidence, cells)
 
 
 def as_designed(asked: Asked, known: Experiment) -> Asked:
@@ -224,7 +229,13 @@ def _was_sealed(last: StoredLook) -> bool:
 
 
 def _taken(
-    store: ControlStore, asked: Asked, actor: str, plan: Plan, past: Past, evidence: Evidence
+    store: ControlStore,
+    asked: Asked,
+    actor: str,
+    plan: Plan,
+    past: Past,
+    evidence: Evidence,
+    cells: CohortCells | None,
 ) -> Taken:
     """The last look where nothing is new since, else the next one, kept."""
     last = past.last
@@ -234,13 +245,21 @@ def _taken(
         day = last.look.day if last.look.day and evidence is last.evidence else asked.day
         again = findings_of(plan, evidence, past.history[:-1], day, last.situation)
         if _is_nothing_new(last, again, asked.situation):
+            again = _with_cohorts(again, cells, asked.as_of)
             told = _told(asked.experiment, past.phase, again, last.situation, is_new=False)
             return replace(told, course=course)
     situation = _situation(last, asked.situation)
     findings = findings_of(plan, evidence, past.history, day, situation)
     with store.changing(actor, f"a look as of {asked.as_of.isoformat()}") as change:
         keep_look(change, asked.experiment, past, plan, findings, situation)
+    findings = _with_cohorts(findings, cells, asked.as_of)
     return replace(_told(asked.experiment, past.phase, findings, situation, is_new=True), course=course)
+
+
+def _with_cohorts(findings: Findings, cells: CohortCells | None, as_of: datetime) -> Findings:
+    if cells is None:
+        return findings
+    return replace(findings, cohorts=cohorts_of(findings.plan, findings.evidence, cells, as_of))
 
 
 def findings_of(

@@ -10,6 +10,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from upshot.analysis.cohort_table import CohortCells, cohort_cells
 from upshot.analysis.event_evidence import event_evidence
 from upshot.analysis.event_question import EventQuestion
 from upshot.analysis.evidence import Evidence
@@ -112,13 +113,31 @@ def live_evidence(
     Raises:
         DataError: nobody was exposed, or units are of several kinds.
     """
-    backend = ibis.duckdb.from_connection(found.database)
-    exposures, events = backend.table("exposures"), backend.table("events")
+    question = replace(
+        _question(found, plan, definitions, phase), segments=segments, histograms=histograms, at_once=at_once
+    )
+    exposures, events = _exposures(found), _events(found)
+    beside = facts_beside(found.database, question)
+    evidence = _of_totals(
+        found, lambda units: event_evidence(exposures, events, question, beside.facts, units), question
+    )
+    told = (*_who(question.persons), *found.told, *beside.told)
+    return replace(evidence, understood=(*evidence.understood, *told))
+
+
+def live_cohorts(found: Met, plan: Plan, definitions: Mapping[str, EventMetric], phase: int) -> CohortCells:
+    """What units of a phase did on each day since their exposure, for cohort views; raises as `live_evidence`."""
+    question = _question(found, plan, definitions, phase)
+    facts = facts_beside(found.database, question).facts
+    return cohort_cells(_exposures(found), _events(found), question, facts)
+
+
+def _question(found: Met, plan: Plan, definitions: Mapping[str, EventMetric], phase: int) -> EventQuestion:
     unit = _unit(found, phase)
     persons = None
     if unit == TARGETING_KEY:
-        persons = persons_in(events) if found.totals is None else found.totals.persons()
-    question = EventQuestion(
+        persons = persons_in(_events(found)) if found.totals is None else found.totals.persons()
+    return EventQuestion(
         definitions=definitions,
         metrics=plan.metrics,
         as_of=found.as_of,
@@ -127,18 +146,17 @@ def live_evidence(
         experiment=found.experiment,
         phase=phase,
         unit=unit,
-        segments=segments,
-        histograms=histograms,
-        at_once=at_once,
         persons=persons if persons is not None and persons.links else None,
     )
-    exposures = exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
-    beside = facts_beside(found.database, question)
-    evidence = _of_totals(
-        found, lambda units: event_evidence(exposures, events, question, beside.facts, units), question
-    )
-    told = (*_who(question.persons), *found.told, *beside.told)
-    return replace(evidence, understood=(*evidence.understood, *told))
+
+
+def _exposures(found: Met) -> ir.Table:
+    exposures = ibis.duckdb.from_connection(found.database).table("exposures")
+    return exposures.mutate(phase=ibis.coalesce(exposures["phase"], 1))
+
+
+def _events(found: Met) -> ir.Table:
+    return ibis.duckdb.from_connection(found.database).table("events")
 
 
 def _of_totals(

@@ -7,6 +7,7 @@ verdict is made again of that alone, so its sentences cannot tell more. Harm is 
 from collections.abc import Mapping
 from dataclasses import replace
 
+from upshot.analysis.cohorts import Cohorts
 from upshot.analysis.evidence import Evidence, Slice
 from upshot.analysis.result import (
     Analysis,
@@ -49,7 +50,13 @@ def sealed(findings: Findings, situation: Situation | None = None) -> Findings:
         analysis=analysis,
         verdict=decide(findings.plan, analysis, situation),
         looks=tuple(_look(look, shown) for look in findings.looks),
+        cohorts=_cohorts(findings.cohorts),
     )
+
+
+def _cohorts(cohorts: Cohorts | None) -> Cohorts | None:
+    """Each of their numbers is an effect or makes one."""
+    return None if cohorts is None else replace(cohorts, trends=(), returns=(), hidden=WHY)
 
 
 def _shown(analysis: Analysis) -> Shown:

@@ -27,7 +27,7 @@ The plan's metrics name metrics over events: of the folder metrics/, else of the
 \b
 Examples:
   upshot look EXP-2026-001 --plan plan.yaml
-  upshot look EXP-2026-001 --report look.html
+  upshot look EXP-2026-001 --cohorts --report look.html
   upshot look EXP-2026-001 --replay 3
 """
 
@@ -55,6 +55,11 @@ Examples:
     multiple=True,
     metavar="NAME",
     help="Split the results by an attribute of exposures.",
+)
+@click.option(
+    "--cohorts",
+    is_flag=True,
+    help="Show effects by day of first exposure and by days since, and who comes back.",
 )
 @click.option("--qualitative", type=click.Choice(["positive", "negative"]),
               help="What interviews and tickets said, before effects were seen.")  # fmt: skip
@@ -93,7 +98,7 @@ def command(experiment: str, data: Path, url: str | None, replayed: int | None, 
 def _refuse_beside_replay(options: dict[str, Any]) -> None:
     """What a replay would ignore is refused instead."""
     named = {"plan_file": "plan", "directory": "metrics", "as_of": "as-of", "segments": "segment"}
-    names = (*named, "qualitative", "acknowledge")
+    names = (*named, "qualitative", "acknowledge", "cohorts")
     told = [f"--{named.get(name, name)}" for name in names if options[name]]
     if told:
         raise InputError(f"{', '.join(told)} with --replay: a look is given again as it was, leave this out")
@@ -125,6 +130,7 @@ def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
         situation=Situation(notes=notes, acknowledged=parse_reasons(options["acknowledge"])),
         histograms=bool(options["reports"]),
         exposures=exposures,
+        cohorts=options["cohorts"],
     )
 
 
