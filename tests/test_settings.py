@@ -19,6 +19,7 @@ def test_everything_that_can_be_set():
         "UPSHOT_FLAG_SET": "shop/production",
         "UPSHOT_RATE_LIMIT": "1e3",
         "UPSHOT_CLOCK": "demo/clock",
+        "UPSHOT_KEEP_EVENTS": "400d",
     }
     assert read_settings(environ) == Settings(
         server_key=SERVER,
@@ -27,6 +28,7 @@ def test_everything_that_can_be_set():
         flag_set="shop/production",
         rate_limit=1_000.0,
         clock="demo/clock",
+        keep_days=400,
     )
 
 

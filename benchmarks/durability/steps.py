@@ -1,4 +1,4 @@
-"""kill -9 at every step of what changes files: compaction, merging, and the deletion of a person.
+"""kill -9 at every step of what changes files: compaction, merging, the deletion of a person, and of what is old.
 
 A step is a call that changes the disk. The work runs again and again from the same start and is killed before its
 first step, its second, and so on until it comes to its end. After each kill readers must see what is right at once,
@@ -21,6 +21,7 @@ from benchmarks.durability.load import EPOCH, Row, batch, expected, rows
 from upshot.events import merge as merging
 from upshot.events.compaction import compact
 from upshot.events.deletion import delete_unit, finish_deletions
+from upshot.events.expiry import expire
 from upshot.events.frame import encode
 from upshot.events.layout import DataDirectory
 from upshot.events.manifest import Manifest
@@ -32,6 +33,9 @@ CHANGES = ("commit", "intern", "forget")
 process has written outlives it; `power_cut` asks after those."""
 
 HIM = "u5"
+OLD = 4
+"""So many batches of a world, its first, are old."""
+FIRST = "first"
 
 merging.BUCKETS = 2  # as many steps as it takes to be at each, and not eight times as many
 logging.disable(logging.WARNING)  # torn tails are meant
@@ -85,8 +89,14 @@ def deleted(directory: Path) -> None:
     delete_unit(directory, HIM, until=EPOCH * 2)
 
 
+def expired(directory: Path) -> None:
+    """Remove what is old."""
+    first = int((directory / FIRST).read_text())
+    expire(directory, batch(first + OLD).received_at)
+
+
 Work = Callable[[Path], None]
-WORKS: tuple[Work, ...] = (compacted, merged, deleted)
+WORKS: tuple[Work, ...] = (compacted, merged, deleted, expired)
 
 
 def _in_one_world(work: Work, most: int, rng: random.Random) -> Steps:
@@ -118,6 +128,7 @@ def _world(directory: Path, first: int) -> list[int]:
     """Events in merged files, in loose ones, in segments of dead processes with torn tails, some of them twice."""
     place = DataDirectory(directory)
     place.make()
+    (directory / FIRST).write_text(str(first))
     numbers = list(range(first, first + 8))
     for part, tidy in ((numbers[:4], merge), (numbers[2:6], None)):
         _put(place, part, ".seg", b"")
@@ -163,15 +174,21 @@ def _killed_at(work: Work, directory: Path, step: int) -> int:
 def _judged(work: Work, directory: Path, numbers: list[int]) -> tuple[int, int]:
     """Whether events are wrong right after a kill or after the work is done again; whether anything of him is left."""
     everybody = expected(numbers)
-    others = [row for row in everybody if row[1] != HIM]
+    right = [row for row in everybody if _stays(work, row, numbers[OLD])]
     at_once = rows(directory)
     if work is deleted:
         finish_deletions(directory)
     work(directory)
     in_the_end = rows(directory)
-    right = others if work is deleted else everybody
-    wrong = int(not _between(at_once, others, everybody)) + int(in_the_end != right)
+    wrong = int(not _between(at_once, right, everybody)) + int(in_the_end != right)
     return wrong, int(work is deleted and _remains(directory))
+
+
+def _stays(work: Work, row: Row, young: int) -> bool:
+    """Whether an event is there after a work."""
+    if work is expired:
+        return int(row[0].partition("-")[0]) >= young
+    return work is not deleted or row[1] != HIM
 
 
 def _between(found: list[Row], least: list[Row], most: list[Row]) -> bool:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,6 +205,10 @@ def open_monitor(
     return Monitor(flags, data, alerts, clock, signals)
 
 
+NIGHT = timedelta(hours=3)
+"""When what is older than is kept is removed, UTC."""
+
+
 @contextmanager
 def open_jobs(
     store: ControlStore,
@@ -224,11 +228,16 @@ def open_jobs(
     """
     from upshot.services.defined import read_defined
     from upshot.services.job_list import jobs_of
-    from upshot.services.jobs import Jobs
+    from upshot.services.jobs import DAY, Job, Jobs
     from upshot.services.lease import Lease
+    from upshot.services.retention import Retention
 
     alerts = open_alerts(store, settings, clock)
     jobs = jobs_of(store, flags, data, lambda: read_defined(metrics), alerts, clock)
+    if settings.keep_days is not None:
+        retention = Retention(store, data, timedelta(days=settings.keep_days))
+        often = Job(name="retention", work=retention.work, every=DAY, after=NIGHT, pause=10.0)
+        jobs = (*jobs, often)
     with Lease(store) as lease:
         yield Jobs(store, lease, jobs, clock)
 

@@ -23,6 +23,7 @@ class Settings:
         error_event, error_property, latency_property: what monitoring takes for an error and for a latency; None: as
             it does by default.
         clock: the file of a clock that a simulation moves; None: the system's is used.
+        keep_days: events that were received more days ago are removed; None: they are kept for ever.
     """
 
     server_key: str | None = field(default=None, repr=False)
@@ -37,6 +38,7 @@ class Settings:
     error_property: str | None = None
     latency_property: str | None = None
     clock: str | None = None
+    keep_days: int | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -67,6 +69,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         error_property=environ.get("UPSHOT_ERROR_PROPERTY") or None,
         latency_property=environ.get("UPSHOT_LATENCY_PROPERTY") or None,
         clock=environ.get("UPSHOT_CLOCK") or None,
+        keep_days=_days(environ.get("UPSHOT_KEEP_EVENTS")),
     )
 
 
@@ -108,3 +111,12 @@ def _rate(text: str | None) -> float | None:
     if not 0 < rate < float("inf"):
         raise InputError(f"UPSHOT_RATE_LIMIT is {text!r}: give events a second, such as 1000")
     return rate
+
+
+def _days(text: str | None) -> int | None:
+    if not text:
+        return None
+    digits = text.removesuffix("d")
+    if not (digits.isascii() and digits.isdigit() and 1 <= int(digits) <= 36_500):
+        raise InputError(f"UPSHOT_KEEP_EVENTS is {text!r}: give days, such as 400d")
+    return int(digits)

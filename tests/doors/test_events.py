@@ -161,6 +161,18 @@ def test_nothing_is_deleted_without_a_yes(run, monkeypatch):
     assert len(run("tail").splitlines()) == 3
 
 
+def test_what_is_old_is_removed_and_what_is_not_stays(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    run("expire", "--older-than", "30d", code=130)
+    assert "give a day or more" in run("expire", "--older-than", "5h", "--yes", code=2)
+    assert "give a whole number and w, d or h" in run("expire", "--older-than", "old", "--yes", code=2)
+    assert run("expire", "--older-than", "9999d", "--yes", "--json") == {"events": 0, "rejections": 0, "units": 0}
+    assert len(run("tail").splitlines()) == 3
+    told = run("expire", "--older-than", "30d", "--yes", "--reason", "our policy")
+    assert told == "3 events and 2 rejected messages removed; nothing is left of 2 units\n"
+    assert run("tail") == ""
+
+
 def test_export(run, tmp_path):
     table, lines = tmp_path / "all.parquet", tmp_path / "his.jsonl"
     assert run("export", str(table)) == f"3 events in {table}\n"
@@ -173,7 +185,8 @@ def test_export(run, tmp_path):
 
 @pytest.mark.parametrize(
     "args",
-    [["stats"], ["tail"], ["rejected"], ["replay"], ["compact"], ["delete-user", "u", "--yes"], ["export", "x.jsonl"]],
+    [["stats"], ["tail"], ["rejected"], ["replay"], ["compact"], ["delete-user", "u", "--yes"], ["export", "x.jsonl"],
+     ["expire", "--older-than", "9d", "--yes"]],
 )  # fmt: skip
 def test_a_directory_without_events_is_told_and_left_alone(tmp_path, capsys, args):
     with pytest.raises(SystemExit) as ended:

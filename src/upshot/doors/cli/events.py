@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from upshot.doors.cli.control import STORE, who
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Examples:
   upshot events rejected
   upshot events export visits.parquet
   upshot events delete-user user-1
+  upshot events expire --older-than 400d
 """
 
 DATA = click.option(
@@ -159,6 +161,52 @@ def delete_command(unit: str, data: Path, yes: bool, as_json: bool) -> None:
             click.echo("what running servers got in the last minute is dropped when it is compacted")
 
     _show(as_json, asdict(done), told)
+
+
+@command.command("expire", epilog="Example: upshot events expire --older-than 400d")
+@click.option(
+    "--older-than", "age", required=True, metavar="AGE", help="Received longer ago, as 400d; at least 1d."
+)
+@DATA
+@STORE
+@click.option("--reason", default="", metavar="TEXT", help="Why; it is kept with who and when.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@AS_JSON
+def expire_command(age: str, data: Path, url: str | None, reason: str, yes: bool, as_json: bool) -> None:
+    """Remove all events that are older, for good.
+
+    Rejected messages that are older go with them, and the names of units that have nothing left. The audit chain says
+    that it was done. A server does it each night where UPSHOT_KEEP_EVENTS is set.
+    """
+    from upshot.bootstrap import open_store
+    from upshot.services.events import existing
+    from upshot.services.retention import remove_older
+
+    existing(data)
+    span = _age(age)
+    if not yes:
+        click.confirm(
+            f"Remove all events that are older than {age}? There is no way back.", abort=True, err=True
+        )
+    with closing(open_store(data, url, made=True)) as store:
+        done = remove_older(store, data, span, datetime.now(UTC), actor=who(), reason=reason)
+    _show(
+        as_json,
+        asdict(done),
+        lambda: click.echo(
+            f"{_count(done.events, 'event')} and {_count(done.rejections, 'rejected message')} removed; "
+            f"nothing is left of {_count(done.units, 'unit')}"
+        ),
+    )
+
+
+def _age(text: str) -> timedelta:
+    from upshot.formats.duration import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise InputError(f"older-than is {text!r}: give a whole number and w, d or h, such as 400d") from None
 
 
 @command.command("export", epilog="Example: upshot events export visits.parquet")

@@ -30,6 +30,7 @@ Environment:
   UPSHOT_ALLOWED_ORIGINS  web origins whose pages may ask, with commas between [*]
   UPSHOT_FLAG_SET         what evaluations report as flagSetId [default]
   UPSHOT_RATE_LIMIT       events a second that each key may send [any number]
+  UPSHOT_KEEP_EVENTS      days after which events are removed, as 400d [they are kept]
   UPSHOT_ALERTS           where alerts go, with blanks between: https://HOST/PATH is a signed webhook,
                           slack+https://... Slack's and the like, others Apprise's (mailtos://...)
   UPSHOT_ALERT_SECRET     what webhooks are signed with (Standard Webhooks)
