@@ -22,6 +22,7 @@ from upshot.services.key_ring import KeyRing
 from upshot.settings import Settings
 
 PASSWORD = "correct horse battery"
+METRICS = "metrics: {activation: {kind: proportion, event: Activated, window: 1s}}\n"
 FLAG = {
     "type": "boolean",
     "variants": {"control": False, "treatment": True},
@@ -42,8 +43,10 @@ DESIGN = {
 class Served:
     """A running server, with a key of each role."""
 
-    def __init__(self, directory, store, url):
-        self.directory, self.store, self.url = directory, store, url
+    url = ""
+
+    def __init__(self, directory, store):
+        self.directory, self.store = directory, store
         self.keys = {role: keys.create(store, role, role, actor="root")[1] for role in ROLES}
         self.users = {
             name: users.create(store, name, name, PASSWORD, actor="root")[0].name
@@ -68,6 +71,10 @@ def serving_api(directory, flags=None):
     passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=64)
     passwords._nobodys.cache_clear()
 
+    metrics = directory / "metrics"
+    metrics.mkdir(parents=True, exist_ok=True)
+    (metrics / "metrics.yaml").write_text(METRICS, encoding="utf-8")
+
     def clock():
         return datetime.now(UTC)
 
@@ -76,18 +83,20 @@ def serving_api(directory, flags=None):
             closing(open_log(directory)) as log,
             closing(open_store(directory, made=True, clock=clock)) as store,
         ):
+            served = Served(directory, store)
             kept = open_flag_store(flags, store)
             api = create_api(
                 Parts(
                     store=store,
-                    workspace=lambda: workspace_over(store, kept, directory, None, clock),
-                    defined=read_defined,
+                    workspace=lambda: workspace_over(store, kept, directory, metrics, clock),
+                    defined=lambda: read_defined(metrics),
                 )
             )
             settings = Settings(server_key="server-key-0123456789", client_key="client-key-0123456789")
             app = create_app(open_flags(kept, clock), log, settings, ring=KeyRing(store), api=api)
             with _listening(app) as url:
-                yield SimpleNamespace(app=app, api=api, served=Served(directory, store, url))
+                served.url = url
+                yield SimpleNamespace(app=app, api=api, served=served)
     finally:
         passwords._HASHER = hasher
         passwords._nobodys.cache_clear()
