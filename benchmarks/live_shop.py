@@ -20,6 +20,8 @@ BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 PAST, DAYS = 7, 14
 """Days before the first exposure, and days of exposures."""
 EXPERIMENT = "EXP-2026-001"
+NAME = "%08x-7c1d-4a52-9e61-0b6f2f5e90aa"
+"""Ids are as long as those of visitors are, and in the order of the numbers."""
 SHARES = {
     "Page Viewed": 0.34, "Click": 0.2, "Search": 0.12, "Session Ended": 0.12, "Order Completed": 0.08, "Shared": 0.05,
     "Error": 0.04, "Saved": 0.05,
@@ -39,7 +41,7 @@ SELECT
     END AS properties,
     '{{}}' AS context, arrival
 FROM (
-    SELECT *, printf('user-%07d', number) AS name, make_timestamp(moment) AS time FROM done
+    SELECT *, printf('{NAME}', number * 4000) AS name, make_timestamp(moment) AS time FROM done
 )
 """
 
@@ -68,7 +70,7 @@ class Shop:
         """Give every unit its number."""
         place.make()
         with open_manifest(place.manifest) as manifest:
-            manifest.intern(f"user-{number:07d}" for number in range(1, self.units + 1))
+            manifest.intern(NAME % (number * 4000) for number in range(1, self.units + 1))
 
     def pass_day(self, place: DataDirectory, day: int) -> None:
         """Write what happens on a day, 0 the first, in files as merging leaves them."""

@@ -1,7 +1,7 @@
 """What `benchmarks.live` asks, written by hand as an analyst would: one query a metric over the ids that people know.
 
 Nothing of Upshot is in it but the views of events and exposures, so that it is an oracle for the numbers and the peer
-for the time. Exposures are read once for all metrics, which is kind to the peer.
+for the time.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from benchmarks.live_shop import EXPERIMENT
 
 FIRST = f"""
-CREATE OR REPLACE TEMP TABLE first_exposure AS
 SELECT unit_id, min(variant) AS variant, min(time) AS first
 FROM exposures
 WHERE experiment_id = '{EXPERIMENT}' AND time < $as_of
@@ -50,18 +49,26 @@ class Numbers:
     covariances: NDArray[np.float64]
 
 
-def plain_numbers(database: duckdb.DuckDBPyConnection, as_of: datetime) -> dict[str, dict[str, Numbers]]:
-    """Every metric of every variant: the outcome, a denominator, and the same from before the exposure."""
+def plain_numbers(
+    database: duckdb.DuckDBPyConnection, as_of: datetime, *, once: bool = False
+) -> dict[str, dict[str, Numbers]]:
+    """Every metric of every variant: the outcome, a denominator, and the same from before the exposure.
+
+    Args:
+        once: whether exposures are read once for all metrics, and not by each query.
+    """
     moment = as_of.replace(tzinfo=None)
-    database.execute(FIRST, {"as_of": moment})
+    if once:
+        database.execute(f"CREATE TEMP TABLE exposed AS {FIRST}", {"as_of": moment})
+    exposed = "exposed" if once else f"({FIRST})"
     found: dict[str, dict[str, Numbers]] = {}
     for name, parts in QUERIES.items():
-        rows = database.execute(_query(parts), {"as_of": moment}).fetchall()
+        rows = database.execute(_query(parts, exposed), {"as_of": moment}).fetchall()
         found[name] = {row[0]: _numbers(row[1], row[2:], 2 * len(parts)) for row in rows}
     return found
 
 
-def _query(parts: tuple[tuple[str, str], ...]) -> str:
+def _query(parts: tuple[tuple[str, str], ...], exposed: str) -> str:
     columns = [made.format(_INSIDE.format(event)) for made, event in parts]
     columns += [made.format(_BEFORE.format(event)) for made, event in parts]
     events = ", ".join(f"'{event}'" for _, event in parts)
@@ -70,7 +77,7 @@ def _query(parts: tuple[tuple[str, str], ...]) -> str:
         SELECT variant, count(*), {", ".join(_statistics(len(columns)))}
         FROM (
             SELECT variant, first, {named}
-            FROM first_exposure
+            FROM {exposed} AS first_exposure
             LEFT JOIN (SELECT * FROM events WHERE event IN ({events}) AND time < $as_of) ON user_id = unit_id
             GROUP BY unit_id, variant, first
         )
