@@ -7,6 +7,7 @@ import pytest
 from tests.support.past import Past, design
 
 from upshot.doors.cli.main import main
+from upshot.formats.experiments import design_from_mapping, read_design
 
 SEQUENTIAL = design(monitoring="group_sequential")
 
@@ -57,3 +58,38 @@ def test_people_add_what_they_know(tmp_path):
 def test_a_search_for_nothing_says_what_to_write(decided):
     refused = run(decided, "search", "the")
     assert "no word to look for: name some" in refused.err
+
+
+@pytest.fixture
+def surprising(sqlite_store, tmp_path):
+    past = Past(sqlite_store, tmp_path)
+    past.decide(past.run(SEQUENTIAL, 0.15, share_rate=0.4), "SHIP", variant="treatment")
+    past.close()
+    return tmp_path
+
+
+def test_what_to_ask_next_is_suggested_and_drafted(surprising):
+    shown = run(surprising, "suggest", "--write", str(surprising / "drafts"))
+    assert shown.out.startswith(
+        "EXP-2026-001 · surprise\n  share_rate of treatment became better, which nobody asked for"
+    )
+    (file,) = (surprising / "drafts").iterdir()
+    assert shown.out.endswith(f"draft: {file}\n")
+    read = read_design(file)
+    assert [metric.name for metric in read.plan.of_role("primary")] == ["share_rate"]
+    file.write_text("mine")
+    run(surprising, "suggest", "--write", str(surprising / "drafts"))
+    assert file.read_text() == "mine"
+
+
+def test_suggestions_for_programs(surprising):
+    (one,) = json.loads(run(surprising, "suggest", "--json").out)["follow_ups"]
+    assert (one["kind"], one["experiment"]) == ("surprise", "EXP-2026-001")
+    assert design_from_mapping(one["draft"]).tags[-1] == "from EXP-2026-001"
+
+
+def test_nothing_to_suggest_and_nowhere_to_write(decided, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = run(decided, "suggest", "--write", str(tmp_path / "file"))
+    assert refused.code != 0
+    assert "drafts cannot be written" in refused.err

@@ -12,6 +12,7 @@ from upshot.report.paper import markdown, message
 from upshot.report.paper_page import html
 from upshot.services import learnings
 from upshot.services.documents import document
+from upshot.services.follow_ups import draft_text, follow_ups
 from upshot.services.live import findings_of
 from upshot.services.programme import programme
 from upshot.services.weekly import week, weekly
@@ -87,6 +88,8 @@ def papers(past):
             yield "week", write_value(week(connection, at))
     for found in learnings.listed(past.workspace):
         yield "learning", write_value(found)
+    for found in follow_ups(past.store):
+        yield "follow-up", draft_text(found) + found.evidence + found.idea
 
 
 def learnings_of(past):

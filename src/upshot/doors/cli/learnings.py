@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upshot.doors.cli.control import AS_JSON, DATA, STORE, show, who, working
+from upshot.doors.cli.control import AS_JSON, DATA, STORE, opened, show, who, working
+from upshot.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from upshot.services.follow_ups import FollowUp
     from upshot.services.learnings import Found
 
 EPILOG = """\b
@@ -17,6 +19,7 @@ Examples:
   upshot learnings search "onboarding retention"
   upshot learnings list --experiment EXP-2026-001
   upshot learnings add "People ask for invoices before they pay" --tag billing
+  upshot learnings suggest --write experiments
 """
 
 
@@ -67,6 +70,69 @@ def add_command(text: str, experiment: str, tags: tuple[str, ...], data: Path, u
     with working(data, url, made=True) as workspace:
         made = add(workspace, text, who(), experiment_id=experiment, tags=tags)
     click.echo(f"learning {made.id}, kept")
+
+
+@command.command("suggest", epilog="Example: upshot learnings suggest --write experiments")
+@click.option(
+    "--write", "directory", metavar="DIR", type=click.Path(path_type=Path),
+    help="Write each draft as a file of an experiment into this folder; files that are there stay.",
+)  # fmt: skip
+@DATA
+@STORE
+@AS_JSON
+def suggest_command(directory: Path | None, data: Path, url: str | None, as_json: bool) -> None:
+    """Say what to ask next: near misses, iterations, segments that differ, metrics that moved unasked.
+
+    Each with its evidence and a drafted experiment, which needs a flag of its own. What an experiment follows already
+    (by its tag, as drafts have it) is left out.
+    """
+    from upshot.services.follow_ups import follow_ups
+
+    with opened(data, url) as store:
+        found = follow_ups(store)
+    written = [] if directory is None else _written(found, directory)
+    show(
+        as_json,
+        lambda: {"follow_ups": [_plain_follow_up(one) for one in found]},
+        lambda: "\n\n".join(map(_follow_up_words, found)) or "Nothing asks for a follow-up yet.",
+    )
+    for file in written:
+        click.echo(f"draft: {file}", err=as_json)
+
+
+def _written(found: "Sequence[FollowUp]", directory: Path) -> list[Path]:
+    from upshot.services.follow_ups import draft_text
+
+    files = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for one in found:
+            file = directory / one.file
+            if not file.exists():
+                file.write_text(draft_text(one), encoding="utf-8")
+                files.append(file)
+    except OSError as error:
+        raise InputError(
+            f"drafts cannot be written to {directory} ({error.strerror}): give another --write"
+        ) from None
+    return files
+
+
+def _plain_follow_up(found: "FollowUp") -> dict[str, Any]:
+    from upshot.formats.experiments import design_to_mapping
+
+    told = {
+        "kind": found.kind,
+        "experiment": found.experiment,
+        "evidence": found.evidence,
+        "idea": found.idea,
+    }
+    return {**told, "draft": design_to_mapping(found.draft)}
+
+
+def _follow_up_words(found: "FollowUp") -> str:
+    head = click.style(f"{found.experiment} · {found.kind}", bold=True)
+    return f"{head}\n  {found.evidence}\n  {found.idea}"
 
 
 def _show(found: "Sequence[Found]", as_json: bool, nothing: str) -> None:
