@@ -113,7 +113,7 @@ def _maximum_runtime(asked: _Asked) -> Told:
 
 def _whole_weeks(asked: _Asked) -> Told:
     for name, days in (("minimum_days", asked.plan.minimum_days), ("maximum_days", asked.plan.maximum_days)):
-        if days % WEEK:
+        if days > WEEK and days % WEEK:
             whole = WEEK * ceil(days / WEEK)
             yield f"{name} is {days}, and days of the week differ", f"set {name} to {whole}"
     if asked.plan.end is not None:

@@ -85,6 +85,7 @@ class Course:
         unsealings: how often somebody did.
         decision: how it ended; None: it has not.
         lagging: what is looked at again after the decision.
+        salts: what units are drawn with since the start, by its place.
         fixed_phase: the first phase that nobody met before the plan was fixed; None: it was not started, but taken up
             by a look at its data.
     """
@@ -96,4 +97,5 @@ class Course:
     unsealings: int = 0
     decision: Decision | None = None
     lagging: tuple[LaggingCheck, ...] = ()
+    salts: Mapping[str, str] = field(default_factory=dict)
     fixed_phase: int | None = None

@@ -139,15 +139,22 @@ def rule_text(flag: Flag, rule: Rule) -> str:
     return write_yaml({"rules": plain["flags"][flag.key]["rules"]})
 
 
-def rule_to_write(experiment: Experiment, flag: Flag, phase: int, salt: str, now: datetime) -> Rule:
-    """The rule that a file of flags must have for an experiment, with the salt that is in the audit chain."""
-    (rule,) = [
-        rule
-        for rule in _enrolling(flag, experiment, phase, now).rules
-        if rule.experiment and rule.experiment.id == experiment.id
-    ]
-    assert rule.experiment is not None
-    return replace(rule, experiment=replace(rule.experiment, salt=salt))
+def to_write(workspace: Workspace, experiment: Experiment) -> str:
+    """The rule that files of flags must have for an experiment that was started, with the salt that is in the audit
+    chain; empty where the store's flag has it already.
+    """
+    if is_ours(workspace):
+        return ""
+    flag = flag_of(workspace.flags.read().flags, experiment.design.flag)
+    known = rule_of(flag, experiment.id)
+    salt = experiment.course.salts[experiment_place(experiment.id, experiment.phase)]
+    for rule in _enrolling(flag, experiment, experiment.phase, workspace.clock()).rules:
+        if rule.experiment is not None and rule.experiment.id == experiment.id:
+            given = rule.experiment.salt or salt
+            whole = replace(rule, experiment=replace(rule.experiment, salt=given))
+            is_there = known is not None and replace(whole, experiment=rule.experiment) == known
+            return "" if is_there else rule_text(flag, whole)
+    return ""
 
 
 def _enrolling(flag: Flag, experiment: Experiment, phase: int, now: datetime) -> Flag:

@@ -209,6 +209,7 @@ def start(
         rule = rule_of(flag, experiment_id)
         split = rule.experiment.split if rule and rule.experiment else split_of(seen.design, flag)
         design = _fixed(workspace, seen.design, split, today)
+        salts = enrol(workspace, change, replace(seen, design=design), phase)
         return experiments.move(
             change,
             experiment_id,
@@ -216,8 +217,8 @@ def start(
             seen.version if expected is None else expected,
             design=design,
             phase=phase,
-            course=replace(seen.course, accepted=accepted, fixed_phase=phase),
-            beside={"salts": enrol(workspace, change, replace(seen, design=design), phase)},
+            course=replace(seen.course, accepted=accepted, fixed_phase=phase, salts=salts),
+            beside={"salts": salts},
         )
 
 

@@ -1,13 +1,13 @@
 """Whether traffic brings the units that a design needs, by the past of its own primary metric."""
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, date
 
 from upshot.errors import InputError
 from upshot.model.experiment import Design
 from upshot.model.metric import Metric
 from upshot.services.history import History, Wanted, history
-from upshot.services.planning import Answer, Ask, plan_experiment
+from upshot.services.planning import Ask, plan_experiment
 from upshot.services.workspace import Workspace
 from upshot.stats.design import Design as TestDesign
 
@@ -46,7 +46,8 @@ def feasibility(workspace: Workspace, design: Design) -> Feasibility:
     primaries = design.plan.of_role("primary")
     if not primaries:
         raise InputError("the plan has no primary metric: there is nothing to size for")
-    answers = {metric.name: _answer(workspace, design, metric) for metric in primaries}
+    today = workspace.clock().astimezone(UTC).date()
+    answers = {metric.name: plan_experiment(ask_of(workspace, design, metric, today)) for metric in primaries}
     name = max(answers, key=lambda one: answers[one].total)
     answer, most = answers[name], 7 * workspace.standards.maximum_weeks
     time = "more than ten years" if answer.days is None else f"{answer.days} days of this traffic"
@@ -60,7 +61,15 @@ def feasibility(workspace: Workspace, design: Design) -> Feasibility:
     )
 
 
-def _answer(workspace: Workspace, design: Design, metric: Metric) -> Answer:
+def ask_of(workspace: Workspace, design: Design, metric: Metric, start: date, by: date | None = None) -> Ask:
+    """The planning question of one primary metric, with what its own past says.
+
+    Args:
+        start: where counting starts. by: the day by which it must be decided, or None.
+
+    Raises:
+        DataError: the past says nothing of it. InputError: there is no data directory.
+    """
     now = workspace.clock()
     past = history(
         Wanted(
@@ -72,15 +81,14 @@ def _answer(workspace: Workspace, design: Design, metric: Metric) -> Answer:
     )
     plan = design.plan
     others = [name for name in plan.split or design.variants if name != plan.control] or ["treatment"]
-    return plan_experiment(
-        Ask(
-            design=_design(design, past, metric, others),
-            ship_threshold=plan.worth_shipping,
-            names=(plan.control, *others),
-            today=now.astimezone(UTC).date(),
-            arrivals=past.arrivals,
-            window=past.window,
-        )
+    return Ask(
+        design=_design(design, past, metric, others),
+        ship_threshold=plan.worth_shipping,
+        names=(plan.control, *others),
+        today=start,
+        by=by,
+        arrivals=past.arrivals,
+        window=past.window,
     )
 
 

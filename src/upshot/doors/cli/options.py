@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import click
 
-from upshot.errors import DataError
+from upshot.errors import DataError, InputError
 
 
 def parse_split(text: str | None) -> dict[str, float]:
@@ -33,6 +33,24 @@ def parse_split(text: str | None) -> dict[str, float]:
     if len(split) < 2:
         raise DataError(f"split names only {', '.join(split)}: name control and at least one other variant")
     return split
+
+
+def parse_named(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``rollback=it is harmless`` of ``--acknowledge``, where any name may be.
+
+    Raises:
+        InputError: a text does not read so.
+
+    >>> parse_named(["rollback=it is harmless"])
+    {'rollback': 'it is harmless'}
+    """
+    found = {}
+    for text in texts:
+        name, _, reason = text.partition("=")
+        if not name.strip() or not reason.strip():
+            raise InputError(f"acknowledge {text!r}: write NAME=REASON, such as rollback='it is harmless'")
+        found[name.strip()] = reason.strip()
+    return found
 
 
 def parse_reasons(texts: Sequence[str]) -> dict[str, str]:
