@@ -21,7 +21,7 @@ COMMANDS = {
     "look": "Look at a running experiment: its exposures and events, a verdict, and the look kept.",
     "report": "The document of an experiment, of the week, or of the whole programme; Markdown or HTML.",
     "replay": "Every look at an experiment given again from what was kept of it, identical or not.",
-    "learnings": "What experiments taught: search it, list it, add to it.",
+    "learnings": "What experiments taught: search it, list it, add to it, and see what to ask next.",
     "bots": "Programs among an experiment's units, and its result with and without them.",
     "serve": "Serve flags to servers and browsers, by OFREP and to the SDK, and take their events.",
     "tick": "What a server does by itself, done once: looks, guardrails, alerts; for cron.",
