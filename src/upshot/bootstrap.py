@@ -1,5 +1,6 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upshot.errors import InputError
-from upshot.events.log import EventLog
+from upshot.events.log import EventLog, Limits
 from upshot.services.flags import Flags
 from upshot.settings import Settings
 from upshot.store.audited_flags import AuditedFlags
@@ -66,14 +67,19 @@ def open_flags(flags: FlagStore, clock: Clock = system_clock) -> Flags:
     return Flags(flags, new_salt, clock)
 
 
-def open_log(directory: Path) -> EventLog:
+def open_log(directory: Path, seal_every: float | None = None) -> EventLog:
     """The log of a data directory, which takes events until it is closed.
+
+    Args:
+        seal_every: seconds after which what was written is sealed, so that it can be brought into files.
 
     Raises:
         InputError: nothing can be kept there.
     """
     try:
-        return EventLog.open(directory)
+        return EventLog.open(
+            directory, Limits() if seal_every is None else Limits(segment_seconds=seal_every)
+        )
     except OSError as error:
         raise InputError(
             f"events cannot be kept in {directory} ({error.strerror or error}): give another --data"
@@ -100,7 +106,7 @@ def open_store(
     return ControlStore.open(url or sqlite_url(path), clock)
 
 
-METRICS, STANDARDS = Path("metrics"), Path("standards.yaml")
+STANDARDS = Path("standards.yaml")
 """Where a team keeps them, unless it says otherwise."""
 
 
@@ -125,8 +131,12 @@ def open_workspace(
     Raises:
         InputError, UnavailableError: as of `open_store`; or what is to be read holds mistakes.
     """
-    defined, kept = _definitions(metrics), _standards(standards)
     store = open_store(data, url, made=made, clock=clock)
+    try:
+        defined, kept = _definitions(metrics, store), _standards(standards, store)
+    except BaseException:
+        store.close()
+        raise
     return _workspace(store, open_flag_store(flags, store), data, defined, kept, clock)
 
 
@@ -138,7 +148,7 @@ def workspace_over(
     Raises:
         InputError: what is to be read holds mistakes.
     """
-    return _workspace(store, flags, data, _definitions(metrics), _standards(None), clock)
+    return _workspace(store, flags, data, _definitions(metrics, store), _standards(None, store), clock)
 
 
 def _workspace(
@@ -162,21 +172,22 @@ def _workspace(
     )
 
 
-def _definitions(directory: Path | None) -> "dict[str, EventMetric]":
-    """The metrics of a folder (metrics/ where there is one), and of the catalogue what it has none of that name for."""
-    from upshot.formats.catalogue import catalogue
-    from upshot.services.event_metrics import read_metrics
+def _definitions(directory: Path | None, store: ControlStore) -> "Mapping[str, EventMetric]":
+    from upshot.services.defined import read_defined
 
-    own = read_metrics(directory or METRICS) if directory is not None or METRICS.is_dir() else {}
-    return {**catalogue(), **own}
+    return read_defined(directory, store).metrics
 
 
-def _standards(path: Path | None) -> "Standards":
-    """The standards of a file (standards.yaml where there is one), or the defaults."""
+def _standards(path: Path | None, store: ControlStore) -> "Standards":
+    """The standards of a file (standards.yaml where there is one), else of the store, or the defaults."""
     from upshot.formats.standards import read_standards
-    from upshot.model.standards import Standards
+    from upshot.services.defined import stored_standards
 
-    return read_standards(path or STANDARDS) if path is not None or STANDARDS.is_file() else Standards()
+    return (
+        read_standards(path or STANDARDS)
+        if path is not None or STANDARDS.is_file()
+        else stored_standards(store)
+    )
 
 
 def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> "Alerts":
@@ -188,8 +199,10 @@ def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_c
     from upshot.services.addresses import read_allowed
     from upshot.services.alerts import Alerts
     from upshot.services.channels import read_channels
+    from upshot.services.defined import stored_addresses
 
-    channels = read_channels(settings.alerts, settings.alert_secret, read_allowed(settings.alerts_allow))
+    addresses = (*settings.alerts, *stored_addresses(store, os.environ))
+    channels = read_channels(addresses, settings.alert_secret, read_allowed(settings.alerts_allow))
     return Alerts(store, channels, clock)
 
 
@@ -226,6 +239,8 @@ def open_jobs(
     Raises:
         InputError: as of `open_alerts`.
     """
+    from upshot.services.automatic import SCOPE as AUTOMATIC
+    from upshot.services.automatic import advance
     from upshot.services.defined import read_defined
     from upshot.services.job_list import jobs_of
     from upshot.services.jobs import DAY, Job, Jobs
@@ -233,7 +248,13 @@ def open_jobs(
     from upshot.services.retention import Retention
 
     alerts = open_alerts(store, settings, clock)
-    jobs = jobs_of(store, flags, data, lambda: read_defined(metrics), alerts, clock)
+
+    def decisions(_: datetime) -> None:
+        """What is left to the rule, rollouts that end, outcomes that come late; what cannot be done is told."""
+        alerts.report(AUTOMATIC, advance(workspace_over(store, flags, data, metrics, clock)))
+
+    jobs = jobs_of(store, flags, data, lambda: read_defined(metrics, store), alerts, clock)
+    jobs = (*jobs, Job(name="decisions", work=decisions, every=timedelta(minutes=5), pause=5.0))
     if settings.keep_days is not None:
         retention = Retention(store, data, timedelta(days=settings.keep_days))
         often = Job(name="retention", work=retention.work, every=DAY, after=NIGHT, pause=10.0)

@@ -28,6 +28,8 @@ COMMANDS = {
     "events": "Events that were taken: look at them, replay what was rejected, delete a person's, export.",
     "key": "API keys of servers, browsers and programs, each with its role: give them out, take them back.",
     "user": "Users with passwords, each with a role: make them, disable them, give another password.",
+    "apply": "Files that declare a workspace: show the difference to the store, and put it in.",
+    "export": "What the control store holds, as files that apply reads.",
     "audit": "Who changed what, when and why; and whether anybody changed the past.",
     "backup": "A data directory in one file, taken while servers go on.",
     "restore": "A data directory out of a backup, with every checksum compared.",

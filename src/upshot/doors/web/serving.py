@@ -27,6 +27,7 @@ class Serving:
         settings: with both keys.
         compact_every: seconds between looks for sealed logs; 0: another server compacts.
         metrics: the folder of metrics over events, by which looks are taken; None: metrics/ where there is one.
+        seal_every: seconds after which a log is sealed, so that it can be brought into files.
     """
 
     data: Path
@@ -35,6 +36,7 @@ class Serving:
     settings: Settings
     compact_every: float = 5.0
     metrics: Path | None = None
+    seal_every: float = 60.0
 
 
 def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]], None]) -> None:
@@ -58,7 +60,7 @@ def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]
     clock = open_clock(serving.settings)
     flags = None if serving.flags is None else open_flags(FlagDirectory(serving.flags), clock)
     with (
-        closing(open_log(serving.data)) as log,
+        closing(open_log(serving.data, serving.seal_every)) as log,
         closing(open_store(serving.data, serving.store, made=True, clock=clock)) as store,
     ):
         flags = flags or open_flags(StoredFlags(store, "upshot serve"), clock)
@@ -76,7 +78,7 @@ def _parts(serving: Serving, store: "ControlStore", clock: "Clock") -> "Parts":
     def defined() -> "Defined":
         from upshot.services.defined import read_defined
 
-        return read_defined(serving.metrics)
+        return read_defined(serving.metrics, store)
 
     flags = open_flag_store(serving.flags, store)
     return Parts(
