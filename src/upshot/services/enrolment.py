@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from upshot.analysis.unit_table import ACCOUNT
 from upshot.assignment.ledger import Ledger, experiment_place
 from upshot.errors import InputError, NotFoundError
 from upshot.events.reader import connect
@@ -23,6 +24,9 @@ from upshot.store.audit import Change
 from upshot.store.experiments import Experiment
 from upshot.store.flag_store import Stored
 from upshot.store.flags import StoredFlags, put
+
+UNNAMED = "unit"
+"""What plans randomise that do not say."""
 
 
 def is_ours(workspace: Workspace) -> bool:
@@ -160,9 +164,7 @@ def to_write(workspace: Workspace, experiment: Experiment) -> str:
 def _enrolling(flag: Flag, experiment: Experiment, phase: int, now: datetime) -> Flag:
     """The flag with a rule for the experiment: the one that it has, brought to the phase, or one for everybody."""
     design, known = experiment.design, rule_of(flag, experiment.id)
-    trial = known.experiment if known and known.experiment else Trial(
-        id=experiment.id, split=split_of(design, flag)
-    )  # fmt: skip
+    trial = known.experiment if known and known.experiment else _trial(experiment, flag)
     attributes = tuple(dict.fromkeys((*trial.attributes, *design.segments)))
     rule = replace(
         known or Rule(id=experiment.id), experiment=replace(trial, phase=phase, attributes=attributes)
@@ -172,6 +174,15 @@ def _enrolling(flag: Flag, experiment: Experiment, phase: int, now: datetime) ->
     if known is None:
         return replace(flag, rules=(*flag.rules, rule))
     return replace(flag, rules=tuple(rule if one is known else one for one in flag.rules))
+
+
+def _trial(experiment: Experiment, flag: Flag) -> Trial:
+    """Drawn on what a context is of, or on the accounts that the plan randomises, as people in one influence others."""
+    trial = Trial(id=experiment.id, split=split_of(experiment.design, flag))
+    plan = experiment.plan
+    if plan.unit_kind != "account":
+        return trial
+    return replace(trial, unit=ACCOUNT if plan.unit == UNNAMED else plan.unit)
 
 
 def _layer_salt(ledger: Ledger, trial: Trial | None) -> dict[str, str]:
