@@ -270,6 +270,16 @@ def test_a_place_where_no_events_can_be_kept(flags, tmp_path_factory):
     assert f"events cannot be kept in {file}" in said
 
 
+def test_what_answers_loads_nothing_that_analyses():
+    """Or the first answer would wait for it, and others for what is loaded beside them."""
+    code = (
+        "import sys, upshot.bootstrap, upshot.doors.web.app, upshot.doors.web.server, upshot.services.key_ring\n"
+        "print([one for one in ('numpy', 'scipy', 'pyarrow', 'duckdb', 'ibis') if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_flags_of_the_store_are_served_and_killed(flags):
     """No files at all: what `upshot flag apply` brings into the store is in force a second later, and so is a kill."""
     url = f"sqlite:///{flags}-data/upshot.db"
