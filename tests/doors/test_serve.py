@@ -273,7 +273,7 @@ def test_a_place_where_no_events_can_be_kept(flags, tmp_path_factory):
 def test_what_answers_loads_nothing_that_analyses():
     """Or the first answer would wait for it, and others for what is loaded beside them."""
     code = (
-        "import sys, upshot.bootstrap, upshot.doors.web.app, upshot.doors.web.server, upshot.services.key_ring\n"
+        "import sys, upshot.bootstrap, upshot.doors.web.app, upshot.doors.web.server, upshot.doors.web.api.app\n"
         "print([one for one in ('numpy', 'scipy', 'pyarrow', 'duckdb', 'ibis') if one in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
