@@ -36,6 +36,17 @@ def command() -> None:
 @command.command("new", epilog="Example: upshot experiment new onboarding.yaml --reason 'half of them leave'")
 @click.argument("file", required=False)
 @click.option("--template", "template_name", metavar="TYPE", help="A worked experiment instead of a file.")
+@click.option("--name", default="", metavar="TEXT", help="With --template: what it is called [as there].")
+@click.option("--owner", default="", metavar="WHO", help="With --template: who answers for it [you].")
+@click.option(
+    "--flag", default="", metavar="KEY", help="With --template: the flag that carries it [as there]."
+)
+@click.option(
+    "--write",
+    "to_file",
+    metavar="FILE",
+    help="With --template: write it, to be edited; propose nothing.",
+)
 @REASON
 @DATA
 @STORE
@@ -43,17 +54,44 @@ def command() -> None:
 @AS_JSON
 def new_command(file: str | None, template_name: str | None, reason: str, **options: Any) -> None:
     """Propose the experiment of a FILE, or of a template; it gets the next id of the year where it has none."""
-    from upshot.formats.experiments import read_design
-    from upshot.formats.templates import template
+    from upshot.formats.experiments import design_from_yaml, read_design
     from upshot.services.experiments import propose
 
     if (file is None) == (template_name is None):
         raise InputError("name a FILE or a --template: `upshot template list` names those that there are")
-    design = read_design(file) if file is not None else template(str(template_name)).design
+    text = _from_template(template_name, options)
+    if options["to_file"]:
+        _write_template(options["to_file"], text)
+        return
+    design = read_design(file) if file is not None else design_from_yaml(text, str(template_name))
     with working(options["data"], options["url"], flags=options["flags"], made=True) as workspace:
         made = propose(workspace, design, who(), reason)
     told = f"{made.id} is planned: see what is missing by `upshot experiment checklist {made.id}`"
     show(options["as_json"], lambda: plain(made), lambda: told)
+
+
+def _from_template(name: str | None, options: dict[str, Any]) -> str:
+    """The file that a template makes; what only templates take is refused beside a file."""
+    from upshot.formats.templates import filled, template
+
+    if name is not None:
+        owner = options["owner"] or who()
+        return filled(template(name), name=options["name"], owner=owner, flag=options["flag"])
+    told = [f"--{option}" for option in ("name", "owner", "flag") if options[option]]
+    told += ["--write"] if options["to_file"] else []
+    if told:
+        raise InputError(f"{', '.join(told)} beside a FILE: it says so itself, edit it there")
+    return ""
+
+
+def _write_template(file: str, text: str) -> None:
+    if Path(file).exists():
+        raise InputError(f"{file} is there already: give another --write, or remove it")
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written ({error.strerror}): give another --write") from None
+    click.echo(f"{file} is written: edit it, then `upshot experiment new {file}`")
 
 
 @command.command("list", epilog="Example: upshot experiment list --state running")
