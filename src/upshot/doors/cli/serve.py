@@ -72,6 +72,13 @@ _AT_HOME = ("127.0.0.1", "::1", "localhost")
     metavar="SECONDS",
     help="Look so often for sealed logs to bring into files; 0: never, another server does [5].",
 )
+@click.option(
+    "--seal-every",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    metavar="SECONDS",
+    help="Seal a log after so long; what is in files is cheaper to look at [60].",
+)
 @STORE
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on [127.0.0.1].")
 @click.option(
@@ -86,6 +93,7 @@ def command(
     data: Path,
     metrics: Path | None,
     compact_every: float,
+    seal_every: float,
     url: str | None,
     host: str,
     port: int,
@@ -111,6 +119,11 @@ def command(
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     given = read_settings(os.environ)
     settings = _with_keys(given, host)
+    if settings.alerts:  # what would fail beside the server is refused before it starts
+        from upshot.services.addresses import read_allowed
+        from upshot.services.channels import read_channels
+
+        read_channels(settings.alerts, settings.alert_secret, read_allowed(settings.alerts_allow))
     listening = listen(host, port)
     about: dict[str, Any] = {
         "url": f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}",
@@ -119,7 +132,13 @@ def command(
         **({} if given.client_key else {"client_key": settings.client_key}),
     }
     serving = Serving(
-        data=data, flags=directory, store=url, settings=settings, compact_every=compact_every, metrics=metrics
+        data=data,
+        flags=directory,
+        store=url,
+        settings=settings,
+        compact_every=compact_every,
+        metrics=metrics,
+        seal_every=seal_every,
     )
     with ExitStack() as stack:
 
