@@ -18,7 +18,7 @@ from upshot.services.demo import (
     application,
     claim,
     create_world,
-    is_midnight,
+    is_over,
     killed,
     live,
     serving,
@@ -52,7 +52,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         start_experiments(world, store)
         off = {}
         for over in live(world, client):
-            if is_midnight(over):
+            if is_over(over):
                 settle(world, store, client)
                 off[over] = killed(world)
         yield Lived(world, tuple(verdicts(world, store)), off)

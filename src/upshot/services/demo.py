@@ -22,12 +22,12 @@ from upshot.model.decision import ExperimentVerdict
 from upshot.model.experiment import Design
 from upshot.report.document import markdown
 from upshot.report.page import html
-from upshot.services.event_metrics import read_metrics
-from upshot.services.live import Asked, Taken, live_look
+from upshot.services.jobs import all_done
+from upshot.services.live import Taken, given_again
 from upshot.simulate.clock import SharedClock
 from upshot.simulate.shop.experiments import DAYS, EXPERIMENTS, VISITORS, Known, write_shop
 from upshot.simulate.shop.visitors import SEED, TICKS, Shop
-from upshot.store import experiments, looks
+from upshot.store import experiments, jobs, looks
 from upshot.store.control import ControlStore
 from upshot.store.flag_files import FlagDirectory
 from upshot_sdk import Client
@@ -36,9 +36,10 @@ from upshot_sdk.evaluation import DISABLED
 ACTOR = "upshot demo"
 MARK = ".upshot-demo"
 """The file by which a folder of the demo is known."""
-PATIENCE = 60.0
-"""Seconds in which the server must take what is sent, or start."""
+PATIENCE = 300.0
+"""Seconds in which the server must start, take what is sent, or have looked at a day: for a machine with much to do."""
 
+_LOOKING = ("guardrails", "looks")  # the jobs of the server that are waited for
 _OURS = (
     "flags", "metrics", "plans", "data", "reports", "sdk", "clock", "server.log",
 )  # fmt: skip
@@ -113,7 +114,8 @@ def create_world(folder: Path, now: datetime, seed: int = SEED, visitors: int = 
             path.unlink(missing_ok=True)
     write_shop(folder)
     (folder / "reports").mkdir()
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    settled = now.astimezone(UTC) - timedelta(hours=1)
+    midnight = settled.replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight - timedelta(days=DAYS)
     return World(
         folder=folder,
@@ -150,16 +152,16 @@ def serving(world: World, port: int) -> Iterator[Serving]:
         InputError: it does not start; the message is its own.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("UPSHOT_")}
-    environment = clean | {
-        "UPSHOT_CLOCK": str(world.folder / "clock"), "UPSHOT_ERROR_EVENT": "Application Crashed",
-    }  # fmt: skip
+    environment = clean | {"UPSHOT_CLOCK": str(world.folder / "clock")}
     log = world.folder / "server.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "upshot", "serve", "--flags", str(world.folder / "flags"), "--data",
-             str(world.data), "--port", str(port), "--json"],
-            stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
-        )  # fmt: skip
+            [sys.executable, "-m", "upshot", "serve", *_arguments(world, port)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+        )
     try:
         assert process.stdout is not None
         told = process.stdout.readline()
@@ -174,6 +176,15 @@ def serving(world: World, port: int) -> Iterator[Serving]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def _arguments(world: World, port: int) -> list[str]:
+    """What the server is told. A day passes in seconds, so logs are sealed and brought into files more often."""
+    folder = world.folder
+    return [
+        "--flags", f"{folder}/flags", "--metrics", f"{folder}/metrics", "--data", f"{world.data}", "--port", f"{port}",
+        "--json", "--seal-every", "2", "--compact-every", "1",
+    ]  # fmt: skip
 
 
 def _last_words(log: Path) -> str:
@@ -204,13 +215,13 @@ def application(world: World, server: Serving) -> Iterator[Client]:
 
 
 def live(world: World, client: Client) -> Iterator[datetime]:
-    """Let the world's ticks pass, one after the other; gives the moment at which each is over and has arrived.
+    """Let the world's ticks pass, and one more without visitors; gives when each was over and had arrived.
 
     Raises:
         UnavailableError: the server does not take what is sent.
     """
     shop = Shop(client, world.visitors, world.days, world.seed)
-    for tick in range(world.days * TICKS):
+    for tick in range(world.days * TICKS + 1):
         shop.happen(tick)
         if not client.flush(PATIENCE):
             raise UnavailableError(f"the server does not take events: {world.folder}/server.log says why")
@@ -219,9 +230,9 @@ def live(world: World, client: Client) -> Iterator[datetime]:
         yield over
 
 
-def is_midnight(moment: datetime) -> bool:
-    """Whether a day is over."""
-    return moment.hour == moment.minute == 0
+def is_over(moment: datetime) -> bool:
+    """Whether it is the tick after midnight, in which a server looks at the day before."""
+    return moment.hour == 0 and 0 < moment.minute <= 10
 
 
 def start_experiments(world: World, store: ControlStore) -> None:
@@ -234,13 +245,15 @@ def start_experiments(world: World, store: ControlStore) -> None:
 
 
 def settle(world: World, store: ControlStore, client: Client) -> None:
-    """Wait until all is done that is due at the end of a day, and the SDK has heard of flags that were turned off.
+    """Wait until the server has looked at what is due now, and the SDK has heard of flags that were turned off.
 
     Raises:
         UnavailableError: it was not, in good time.
     """
-    for known in EXPERIMENTS:
-        look(world, store, known)
+    _wait(
+        lambda: _is_looked_at(store, world.clock.now()),
+        f"the server does not look at the experiments: {world.folder}/server.log says why",
+    )
     off = killed(world)
     _wait(
         lambda: all(client.peek(key).reason == DISABLED for key in off),
@@ -248,12 +261,18 @@ def settle(world: World, store: ControlStore, client: Client) -> None:
     )
 
 
+def _is_looked_at(store: ControlStore, now: datetime) -> bool:
+    with store.reading() as connection:
+        runs = [run for run in jobs.listed(connection) if run.name in _LOOKING]
+    return len(runs) == len(_LOOKING) and all_done(runs, now)
+
+
 def _wait(condition: Callable[[], bool], failed: str) -> None:
     deadline = monotonic() + PATIENCE
     while not condition():
         if monotonic() > deadline:
             raise UnavailableError(failed)
-        sleep(0.02)
+        sleep(0.1)
 
 
 def standing(store: ControlStore) -> dict[str, ExperimentVerdict]:
@@ -269,23 +288,24 @@ def killed(world: World) -> dict[str, str]:
     return {key: f"{entry.actor}: {entry.reason}" for key, entry in off.items()}
 
 
-def look(world: World, store: ControlStore, known: Known) -> Found:
-    """A look at an experiment as of now; the last one where there is nothing new."""
-    asked = Asked(
-        data=world.data,
-        experiment=known.id,
-        as_of=world.clock.now(),
-        definitions=read_metrics(world.folder / "metrics"),
-        segments=("device",),
-    )
-    return Found(known=known, taken=live_look(store, asked, ACTOR))
-
-
 def verdicts(world: World, store: ControlStore) -> Iterator[Found]:
     """What was found of each experiment, and a report of it in the folder."""
     for known in EXPERIMENTS:
-        found = look(world, store, known)
+        found = Found(known=known, taken=_last_look(store, known))
         for ending, written in ((".html", html), (".md", markdown)):
             path = world.folder / "reports" / f"{known.flag}{ending}"
             path.write_text(written(found.taken.findings), encoding="utf-8")
         yield found
+
+
+def _last_look(store: ControlStore, known: Known) -> Taken:
+    """The last look at an experiment, given again of what was kept.
+
+    Raises:
+        UnavailableError: the server took none.
+    """
+    with store.reading() as connection:
+        last = looks.last(connection, known.id)
+    if last is None:
+        raise UnavailableError(f"the server did not look at {known.id}")
+    return given_again(store, known.id, last.number, last.phase)

@@ -100,18 +100,18 @@ def _pass_days(world: "World", server: "Serving", store: "ControlStore", console
     """Let the days pass, with a look at each midnight, and tell what happens."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from upshot.services.demo import application, is_midnight, killed, live, settle, standing
+    from upshot.services.demo import application, is_over, killed, live, settle, standing
     from upshot.simulate.shop.visitors import TICKS
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     before: dict[str, str] = {}
     with application(world, server) as client, Progress(*columns, console=console) as progress:
-        passing = progress.add_task(f"day 1 of {world.days}", total=world.days * TICKS)
+        passing = progress.add_task(f"day 1 of {world.days}", total=world.days * TICKS + 1)
         for over in live(world, client):
             progress.advance(passing)
-            if not is_midnight(over):
-                continue
             day = (over - world.start).days
+            if not day or not is_over(over):
+                continue
             settle(world, store, client)
             now = _news(standing(store), killed(world))
             for flag, said in now.items():

@@ -139,7 +139,7 @@ class Shop:
         """Let all happen that happens in a tick, counted from 0: those who go on first, then those who come."""
         for life in self._waiting.pop(tick, ()):
             self._go_on(life, tick)
-        for _ in range(self._coming[tick]):
+        for _ in range(self._coming[tick] if tick < len(self._coming) else 0):
             self._go_on(visitor(self._app, self._came, tick // TICKS, self._seed), tick)
             self._came += 1
 
