@@ -9,6 +9,7 @@ from upshot.errors import UnavailableError
 from upshot.model.metric import Metric
 from upshot.model.plan import Plan
 from upshot.services import daily
+from upshot.services.anomalies import AnomalyWatch
 from upshot.services.daily import DailyLooks
 from upshot.services.defined import Defined
 from upshot.services.live import Asked, live_look
@@ -120,3 +121,27 @@ def test_days_end_at_midnight_utc_wherever_the_clock_is(shop, looking):
     shop.now += timedelta(minutes=30)
     assert looking() == [(1, date(2026, 3, 2))]
     assert shop.looks()[0].at == datetime(2026, 3, 3, tzinfo=UTC)
+
+
+def test_a_metric_that_jumps_on_a_day_is_told_by_its_look(shop, looking):
+    """A tenth of each day's visitors buys, until half of one day's do."""
+    watch = AnomalyWatch(shop.flags, shop.data, shop.alerts, lambda: shop.now, shop.store)
+
+    def told():
+        watch.look()
+        return {key: one for key, one in shop.told().items() if key.startswith("anomaly/jump/")}
+
+    for _ in range(6):
+        shop.visits(200)
+        shop.pass_time(days=1)
+        looking()
+    assert told() == {}
+    shop.visits(200, buy=(0.5, 0.5))
+    shop.pass_time(days=2)
+    looking()
+    ((key, finding),) = told().items()
+    assert key == "anomaly/jump/experiment/EXP-2026-001/bought"
+    assert finding.what == "experiment/EXP-2026-001/bought: it rose all at once"
+    assert finding.evidence["since"].startswith("2026-03-08")
+    shop.pass_time(days=10)
+    assert told() == {}  # an old look says nothing about now
