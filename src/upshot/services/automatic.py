@@ -18,6 +18,8 @@ from upshot.store.alerts import Finding
 from upshot.store.experiments import Experiment
 
 ACTOR = "upshot decisions"
+SCOPE = "automatic/"
+"""What begins the keys of alerts that something cannot go on by itself."""
 TOLD = timedelta(days=7)
 """For so long a decision is news."""
 WATCHED: tuple[State, ...] = ("running", "analyzing", "killed", "decided")
@@ -104,7 +106,7 @@ def advance(workspace: Workspace) -> tuple[Finding, ...]:
 
 def _fault(experiment: Experiment, error: UpshotError) -> Finding:
     return Finding(
-        key=f"automatic/{experiment.id}",
+        key=f"{SCOPE}{experiment.id}",
         subject=f"experiment/{experiment.id}",
         severity="warning",
         what=f"{experiment.id} cannot go on by itself: {error}",

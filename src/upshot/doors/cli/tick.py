@@ -19,6 +19,7 @@ Jobs:
   anomalies      what goes wrong beside the numbers is told
   stale flags    flags that could go are told
   weekly report  the week that is over is told on Monday morning
+  decisions      what designs leave to the rule is decided, rollouts are completed
   alerts         what was found is sent where UPSHOT_ALERTS says
 
 \b
