@@ -251,10 +251,15 @@ def open_jobs(
 
     def decisions(_: datetime) -> None:
         """What is left to the rule, rollouts that end, outcomes that come late; what cannot be done is told."""
-        alerts.report(AUTOMATIC, advance(workspace_over(store, flags, data, metrics, clock)))
+        try:
+            workspace = workspace_over(store, flags, data, metrics, clock)
+        except InputError:  # metrics or standards hold mistakes: the looks tell of it
+            return
+        alerts.report(AUTOMATIC, advance(workspace))
 
     jobs = jobs_of(store, flags, data, lambda: read_defined(metrics, store), alerts, clock)
-    jobs = (*jobs, Job(name="decisions", work=decisions, every=timedelta(minutes=5), pause=5.0))
+    often = Job(name="decisions", work=decisions, every=timedelta(minutes=5), pause=5.0)
+    jobs = (*jobs[:-1], often, jobs[-1])  # what it finds is told last
     if settings.keep_days is not None:
         retention = Retention(store, data, timedelta(days=settings.keep_days))
         often = Job(name="retention", work=retention.work, every=DAY, after=NIGHT, pause=10.0)
