@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(flags)
             sender.start()
         soon(lambda: len(workers(data)) == 2)
         killed = set()
-        for _ in range(3):
+        for _ in range(2):
             time.sleep(0.3)
             victim = (workers(data) - killed).pop()
             os.kill(victim, signal.SIGKILL)

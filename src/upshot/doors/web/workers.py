@@ -37,14 +37,18 @@ def serve_by(
         signal.signal(ends, lambda *_: ending.set())
     news, teller = Pipe(duplex=False)
     with ExitStack() as stack:
-        for number in range(1, workers + 1):
-            kept = Kept(f"worker {number}", _work, serving, listening, teller)
-            stack.enter_context(closing(kept))
-            stack.callback(kept.end)  # all of them, before the first is waited for
+        kept = [
+            stack.enter_context(closing(Kept(f"worker {number}", _work, serving, listening, teller)))
+            for number in range(1, workers + 1)
+        ]
+        for one in kept:
+            stack.callback(one.end)  # all of them, before the first is waited for
         about = [_first_words(news, ending) for _ in range(workers)]
         if not ending.is_set():
             told(about[-1])
-            ending.wait()
+        while not ending.wait(1.0):
+            if news.poll():
+                news.recv()  # of one that took another's place
 
 
 def _first_words(news: Connection, ending: threading.Event) -> Mapping[str, Any]:
@@ -66,6 +70,9 @@ def _first_words(news: Connection, ending: threading.Event) -> Mapping[str, Any]
 
 def _work(serving: "Serving", listening: socket, teller: Connection) -> None:
     """What a worker does until it is told to end, or its parent ends in whatever way."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # once it has stopped answering, which a SIGINT makes it do as well
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     threading.Thread(target=_end_with_parent, daemon=True).start()
