@@ -338,6 +338,7 @@ def test_a_port_that_is_taken(flags):
     [
         ({"UPSHOT_SERVER_KEY": "short"}, "UPSHOT_SERVER_KEY has 5 characters"),
         ({"UPSHOT_ALLOWED_ORIGINS": "shop"}, "UPSHOT_ALLOWED_ORIGINS holds 'shop'"),
+        ({"UPSHOT_ALERTS": "https://shop.example/alerts"}, "UPSHOT_ALERT_SECRET is not set"),
         (
             {"UPSHOT_CLOCK": "nowhere/clock"},
             "nowhere/clock is no clock of a simulation: leave UPSHOT_CLOCK out",
