@@ -1,6 +1,7 @@
 """An experiment by the API from proposal to decision, over a real server that takes its exposures and events."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -119,6 +120,17 @@ def test_from_start_to_decision(own, proposed):
     assert decided.status_code == 200, decided.text
     assert decided.json()["course"]["decision"]["verdict"] == "KILL"
     assert client.post(f"{place}/decide", json={"verdict": "KILL", "reason": "x"}).status_code == 409
+    written = client.get(f"{place}/document")
+    assert written.headers["Content-Type"].startswith("text/markdown")
+    assert "no time for it" in written.text
+    page = client.get(f"{place}/document?form=html")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "sandbox" in page.headers["Content-Security-Policy"]
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    assert made.json()["id"] in client.get(f"/api/reports/weekly?until={tomorrow}").text
+    assert client.get("/api/reports/weekly?until=0001-01-01").status_code == 400
+    assert "KILL" in client.get("/api/reports/programme").text
+    assert client.get("/api/follow-ups").status_code == 200
     learnt = client.get("/api/learnings?text=onboarding").json()["items"]
     assert [one["experiment"] for one in learnt] == [made.json()["id"]]
     rules = client.get("/api/flags/onboarding").json()["fields"]["rules"]

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from upshot.doors.web.api import catalogue, experiments, flags, looks, operations, people, session
+from upshot.doors.web.api import catalogue, documents, experiments, flags, looks, operations, people, session
 from upshot.doors.web.api.bounds import Bounds
 from upshot.doors.web.api.description import describe
 from upshot.doors.web.api.parts import Parts
@@ -33,7 +33,7 @@ def create_api(parts: Parts) -> FastAPI:
     )
     api.state.parts = parts
     answer_problems(api)
-    for part in (session, people, experiments, looks, flags, catalogue, operations):
+    for part in (session, people, experiments, looks, documents, flags, catalogue, operations):
         api.include_router(part.router)
     describe(api)
     return api

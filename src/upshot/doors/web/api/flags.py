@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from upshot.doors.web.api.answers import Change, IfMatch, Json, Limit, Offset, Page, expected, page, tag, told
 from upshot.doors.web.api.caller import Editor, Reader, Switcher
 from upshot.doors.web.api.parts import Given, Parts
+from upshot.errors import InputError
 from upshot.services.flag_writing import Section
 
 if TYPE_CHECKING:
     from upshot.services.flag_answer import Answer
 
 router = APIRouter(tags=["flags"])
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 Key = Annotated[str, Path(min_length=1, description="It may hold slashes.")]
 
 
@@ -196,10 +198,10 @@ def _switched(parts: Parts, key: str, action: Literal["kill", "revive"], actor: 
 
 
 def _moment(at: datetime | None) -> datetime | None:
-    from upshot.errors import InputError
-
     if at is not None and at.tzinfo is None:
         raise InputError(f"at is {at.isoformat()}: give its offset from UTC, such as {at.isoformat()}Z")
+    if at is not None and not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise InputError(f"at is {at.isoformat()}: give a time from {_FIRST_YEAR} to {_LAST_YEAR}")
     return at
 
 
