@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Work = tuple[Callable[[], object], float]
 """What is done again and again, and the seconds between its end and its next begin."""
 
-_NICE = 10  # it gives way to the server
+_NICE = 5  # it gives way to the server, but not for ever: what harms must be turned off in time
 _PATIENCE = 1.0  # seconds that work has to end in
 _log = logging.getLogger("upshot")
 
