@@ -236,6 +236,7 @@ def test_a_plan_adds_role_and_limit_and_the_definition_all_else():
         ({"kind": "mean"}, "its kind is 'mean' here, and its definition over events says proportion"),
         ({"per": "sessions"}, "its per is 'sessions' here, and its definition over events says none"),
         ({"covariates": ("before",)}, "its covariates is"),
+        ({"better": "lower"}, "lower is better here, and higher in its definition"),
     ],
 )
 def test_a_plan_that_says_something_else_than_the_definition_is_refused(fields, said):

@@ -411,9 +411,9 @@ def test_what_a_visitor_does_after_logging_in_is_theirs(data, store):
         ({"plan": replace(PLAN, metrics=(Metric(name="x", column="conversio"),))}, NotFoundError, "mean conversion"),
         ({"plan": replace(PLAN, metrics=(Metric(name="x", column="forever"),))}, PlanError, "has no window"),
         (
-            {"plan": replace(PLAN, metrics=(Metric(name="x", column="conversion", kind="proportion"),))},
+            {"plan": replace(PLAN, metrics=(Metric(name="x", column="conversion", kind="mean"),))},
             PlanError,
-            "metric x: kind belongs to its definition",
+            "metric x: its kind is 'mean' here, and its definition over events says proportion",
         ),
         (
             {"plan": replace(PLAN, metrics=(Metric(name="x", column="conversion", better="lower"),))},

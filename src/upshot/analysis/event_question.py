@@ -1,6 +1,6 @@
 """A question about events: which exposures, which metrics of the workspace in which roles, as of when."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -92,11 +92,33 @@ def bound(metric: Metric, definition: EventMetric) -> tuple[Metric, ...]:
     Raises:
         DataError: the metric says something else than its definition.
     """
+    problem = next(contradictions(metric, definition), None)
+    if problem is not None:
+        raise DataError(f"metric {metric.name}: {problem}")
+    whole = _whole(metric, definition)
+    return (whole, *(_step(whole, number) for number in range(1, len(definition.steps) + 1)))
+
+
+def contradictions(metric: Metric, definition: EventMetric) -> Iterator[str]:
+    """What a plan says of a metric and its definition says otherwise, in sentences without the metric's name."""
+    whole = _whole(metric, definition)
+    for name in ("kind", "value", "per", "quantile", "covariates"):
+        given, defined = getattr(metric, name), getattr(whole, name)
+        if given and given != defined:
+            yield (
+                f"its {name} is {given!r} here, and its definition over events says {defined or 'none'}: leave it out "
+                "here, or define another metric"
+            )
+    if metric.better == "lower" and definition.better == "higher" and metric.maximum is None:
+        yield "lower is better here, and higher in its definition: mend one of them"
+
+
+def _whole(metric: Metric, definition: EventMetric) -> Metric:
     name = definition.name
     covariates = [before_field(name)] if definition.covariate else []
     if definition.covariate and definition.denominator:
         covariates.append(before_field(per_field(name)))
-    whole = replace(
+    return replace(
         metric,
         column=name,
         kind=_KINDS.get(definition.kind, definition.kind),  # type: ignore[arg-type]  # all others are kinds
@@ -108,18 +130,6 @@ def bound(metric: Metric, definition: EventMetric) -> tuple[Metric, ...]:
         quantile=definition.quantile,
         horizon=definition.horizon,
     )
-    _check_agreement(metric, whole)
-    return (whole, *(_step(whole, number) for number in range(1, len(definition.steps) + 1)))
-
-
-def _check_agreement(metric: Metric, whole: Metric) -> None:
-    for field_ in ("kind", "value", "per", "quantile", "covariates"):
-        given, defined = getattr(metric, field_), getattr(whole, field_)
-        if given and given != defined:
-            raise DataError(
-                f"metric {metric.name}: its {field_} is {given!r} here, and its definition over events says "
-                f"{defined or 'none'}: leave it out here, or define another metric"
-            )
 
 
 def _better(metric: Metric, definition: EventMetric) -> Better:

@@ -3,18 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from upshot.analysis.event_question import contradictions
 from upshot.analysis.event_words import metric_words
 from upshot.assignment.plan_edits import classify_plan
 from upshot.errors import ConflictError, InputError, PlanError
 from upshot.model.event_metric import EventMetric
-from upshot.model.metric import Metric
 from upshot.model.plan import Plan
 from upshot.services.event_metrics import named
 from upshot.store.experiments import Experiment
 from upshot.store.looks import StoredLook
 
 Definitions = Mapping[str, EventMetric]
-OF_THE_DEFINITION = ("kind", "value", "per", "quantile", "covariates")
 
 
 def plan_in_force(experiment_id: str, known: Experiment | None, given: Plan | None, *, seen: bool) -> Plan:
@@ -66,21 +65,12 @@ def _problems(plan: Plan, definitions: Definitions) -> Iterator[str]:
         yield "final says that the data are complete, and those of a live experiment are not: leave it out"
     for metric in plan.metrics:
         definition = named(definitions, metric.column, "metrics/ and the catalogue")
-        yield from (f"metric {metric.name}: {problem}" for problem in _against(metric, definition))
+        yield from (f"metric {metric.name}: {problem}" for problem in contradictions(metric, definition))
         if definition.ends is None and plan.monitoring != "fixed":
             yield (
                 f"metric {metric.name}: it has no window, so early units count longer than late ones and repeated "
                 f"looks err more often than they say: give its definition one, such as window: 7d"
             )
-
-
-def _against(metric: Metric, definition: EventMetric) -> Iterator[str]:
-    """What the plan says of a metric that its definition has to say."""
-    for field in OF_THE_DEFINITION:
-        if getattr(metric, field):
-            yield f"{field} belongs to its definition over events: leave it out of the plan"
-    if metric.better == "lower" and definition.better == "higher" and metric.maximum is None:
-        yield "lower is better here, and higher in its definition: mend one of them"
 
 
 def check_as_before(last: StoredLook, plan: Plan, definitions: Definitions) -> None:

@@ -35,10 +35,10 @@ def command(
     A metric that is found "significant" more often than alpha allows (few units, wild outliers) would ship noise: cap
     it, or take another. Exits with 1 where the level does not hold.
     """
-    from upshot.doors.cli.look import definitions_of
+    from upshot.services.defined import read_defined
     from upshot.services.history import Wanted, own_aa
 
-    definitions = definitions_of(directory)
+    definitions = read_defined(directory).metrics
     wanted = Wanted(
         data=data, definitions=definitions, metric=metric, as_of=datetime.now(UTC), audience=audience
     )

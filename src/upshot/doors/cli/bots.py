@@ -28,11 +28,12 @@ def command(experiment: str, directory: Path | None, data: Path, url: str | None
     A unit looks like one by its browser's name, by more events in a minute than a person makes, or by a clock's
     regularity. Both results are shown; no look is taken, and nothing is shown that the last look did not see.
     """
-    from upshot.doors.cli.look import definitions_of, exposures_of
     from upshot.services.bot_results import bot_results
+    from upshot.services.defined import read_defined
 
     with opened(data, url) as store:
-        found = bot_results(store, data, experiment, definitions_of(directory), exposures_of(directory))
+        defined = read_defined(directory, store)
+        found = bot_results(store, data, experiment, defined.metrics, defined.exposures)
     show(as_json, lambda: _plain(found), lambda: _words(found))
 
 

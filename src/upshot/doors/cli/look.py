@@ -1,5 +1,6 @@
 """`upshot look`: a running experiment's exposures and events in, a verdict out, and the look kept."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,8 @@ from upshot.doors.cli.output import EXIT_CODE, EXIT_CODES, check_report, put_out
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from upshot.model.event_metric import EventMetric
-    from upshot.model.fact_table import ExposureTable
     from upshot.services.live import Asked, Taken
 
-METRICS = "metrics"
 EPILOG = """\b
 The plan's metrics name metrics over events: of the folder metrics/, else of the catalogue
 (`upshot metric catalogue`). A role and a limit are the plan's; all else is the definition's:
@@ -80,6 +76,7 @@ def command(experiment: str, data: Path, url: str | None, replayed: int | None, 
     wider or held back by it as the plan's monitoring asks; a fixed plan shows no effect before its end. Where nothing
     is new, the last look is shown.
     """
+    from upshot.services.defined import read_defined
     from upshot.services.live import given_again, live_look
 
     for file in options["reports"]:
@@ -91,6 +88,8 @@ def command(experiment: str, data: Path, url: str | None, replayed: int | None, 
     else:
         asked = _asked(experiment, data, options)
         with opened(data, url, made=True) as store:
+            defined = read_defined(options["directory"], store)
+            asked = replace(asked, definitions=defined.metrics, exposures=defined.exposures)
             taken = live_look(store, asked, who())
     return _put_out(taken, options, is_replay=replayed is not None)
 
@@ -105,12 +104,14 @@ def _refuse_beside_replay(options: dict[str, Any]) -> None:
 
 
 def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
+    """What was typed, and what files define: all of it is read before a store is made."""
     from upshot.formats.plans import read_plan
     from upshot.model.decision import Note, Situation
+    from upshot.services.defined import read_defined
     from upshot.services.live import Asked
 
-    exposures = exposures_of(options["directory"])
-    if exposures is not None:
+    defined = read_defined(options["directory"])
+    if defined.exposures is not None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)  # who logs exposures elsewhere may run no server
     elif not data.is_dir():
         raise InputError(
@@ -123,13 +124,13 @@ def _asked(experiment: str, data: Path, options: dict[str, Any]) -> "Asked":
         data=data,
         experiment=experiment,
         as_of=as_of,
-        definitions=definitions_of(options["directory"]),
+        definitions=defined.metrics,
         plan=read_plan(options["plan_file"]) if options["plan_file"] else None,
         phase=options["phase"],
         segments=options["segments"],
         situation=Situation(notes=notes, acknowledged=parse_reasons(options["acknowledge"])),
         histograms=bool(options["reports"]),
-        exposures=exposures,
+        exposures=defined.exposures,
         cohorts=options["cohorts"],
     )
 
@@ -151,24 +152,6 @@ def _moment(text: str | None) -> datetime:
             f"as-of {text} is still to come: what units do until then is not known, leave it out for now"
         )
     return moment
-
-
-def definitions_of(directory: Path | None) -> "Mapping[str, EventMetric]":
-    """The metrics of the folder, and those of the catalogue that it has no own of that name for."""
-    from upshot.formats.catalogue import catalogue
-    from upshot.services.event_metrics import read_metrics
-
-    folder = directory or Path(METRICS)
-    own = read_metrics(folder) if directory is not None or folder.is_dir() else {}
-    return {**catalogue(), **own}
-
-
-def exposures_of(directory: Path | None) -> "ExposureTable | None":
-    """The table of exposures that the folder declares; None: Upshot logs them."""
-    from upshot.services.event_metrics import read_exposures
-
-    folder = directory or Path(METRICS)
-    return read_exposures(folder) if directory is not None or folder.is_dir() else None
 
 
 def _put_out(taken: "Taken", options: dict[str, Any], *, is_replay: bool) -> int:

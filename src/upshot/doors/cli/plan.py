@@ -95,7 +95,7 @@ def _ask_of_past(options: dict[str, Any]) -> "Ask":
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from upshot.doors.cli.look import definitions_of
+    from upshot.services.defined import read_defined
     from upshot.services.history import Wanted, history
 
     told = [name for name in ("baseline", "std", "weekly", "r2") if options[name]]
@@ -111,7 +111,7 @@ def _ask_of_past(options: dict[str, Any]) -> "Ask":
     found = history(
         Wanted(
             data=options["data"],
-            definitions=definitions_of(options["directory"]),
+            definitions=read_defined(options["directory"]).metrics,
             metric=options["metric_text"],
             as_of=datetime.now(UTC),
             audience=options["audience"],
