@@ -108,8 +108,9 @@ class Property:
         """As a finite number: a number, or text that is one as JSON writes it."""
         written = self.is_text & self.raw.re_search(NUMBER) & (self.raw.length() <= LONGEST_NUMBER)
         is_number = self.kind.isin((*self.engine.wholes, self.engine.double)) | written
-        value = ibis.ifelse(is_number, self.raw.cast("float64"), ibis.null())
-        return ibis.ifelse(value.abs() < float("inf"), value, ibis.null())
+        value = self.raw.cast("float64")
+        finite = ibis.ifelse(value.abs() < float("inf"), value, ibis.null())
+        return ibis.ifelse(is_number, finite, ibis.null())
 
     @property
     def instant(self) -> ir.TimestampValue:
