@@ -90,11 +90,13 @@ def plain(directory: Path, *, once: bool = False) -> dict[str, dict[str, Numbers
         return plain_numbers(database, ENDS[DAYS], once=once)
 
 
-def timed(action: Callable[[], Found]) -> tuple[Cost, Found]:
-    """What it cost, and what came of it."""
+def timed(name: str, action: Callable[[], Found]) -> tuple[Cost, Found]:
+    """What it cost, which is told at once, and what came of it."""
     wall, cpu = time.perf_counter(), time.process_time()
     found = action()
-    return Cost(time.perf_counter() - wall, time.process_time() - cpu), found
+    cost = Cost(time.perf_counter() - wall, time.process_time() - cpu)
+    print(f"{WHAT[name]}: {cost.wall:.1f} s, {cost.cpu:.1f} s of the CPU", file=sys.stderr, flush=True)
+    return cost, found
 
 
 def one_round(place: DataDirectory, before: Path) -> Round:
@@ -105,15 +107,15 @@ def one_round(place: DataDirectory, before: Path) -> Round:
     """
     end = ENDS[DAYS]
     costs: dict[str, Cost] = {}
-    costs["plain"], numbers = timed(lambda: plain(place.path))
-    costs["once"], _ = timed(lambda: plain(place.path, once=True))
-    costs["afresh"], whole = timed(lambda: look(place.path, end, afresh=True))
+    costs["plain"], numbers = timed("plain", lambda: plain(place.path))
+    costs["once"], _ = timed("once", lambda: plain(place.path, once=True))
+    costs["afresh"], whole = timed("afresh", lambda: look(place.path, end, afresh=True))
     shutil.rmtree(place.derived)
-    costs["first"], made = timed(lambda: look(place.path, end))
+    costs["first"], made = timed("first", lambda: look(place.path, end))
     shutil.rmtree(place.derived)
     shutil.copytree(before, place.derived)
-    costs["refresh"], advanced = timed(lambda: look(place.path, end))
-    costs["again"], same = timed(lambda: look(place.path, end))
+    costs["refresh"], advanced = timed("refresh", lambda: look(place.path, end))
+    costs["again"], same = timed("again", lambda: look(place.path, end))
     for evidence in (whole, made, advanced, same):
         check(evidence, numbers)
     return costs
