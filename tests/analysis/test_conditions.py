@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import upshot_sdk
-from upshot.analysis.conditions import OPERATORS, met
+from upshot.analysis.conditions import OPERATORS, attributes_of, met
 from upshot.analysis.properties import Properties
 from upshot.errors import DataError
 from upshot_sdk.node import Node
@@ -175,3 +175,11 @@ def test_an_engine_whose_json_is_unknown_is_named(duckdb):
     table = duckdb.create_table("any", pa.table({"properties": ["{}"]}), overwrite=True)
     with pytest.raises(DataError, match="cannot be read in mysql: it is known of duckdb and sqlite"):
         Properties(table.properties, "mysql").at("a")
+
+
+def test_conditions_name_what_they_ask_for():
+    leaf = {"attr": "a", "op": "exists"}
+    inner = {"any": [{"attr": "c.d", "op": "exists"}]}
+    condition = {"all": [leaf, {"not": {"attr": "b", "op": "eq", "value": 1}}, inner]}
+    assert list(attributes_of(condition)) == ["a", "b", "c.d"]
+    assert list(attributes_of({"all": 3, "attr": 4})) == list(attributes_of(None)) == []

@@ -93,3 +93,18 @@ def test_the_catalogue_lists_all_and_says_what_it_has_not(workspace):
         2,
         "upshot: there is no metric ltf in the catalogue: did you mean ltv?\n",
     )
+
+
+def test_a_metric_of_a_table_is_shown_with_its_table_and_without_what_is_secret(workspace, monkeypatch):
+    monkeypatch.setenv("SHOP_URL", "postgresql://ann:hunter22@db/shop")
+    text = (
+        "tables: {orders: {url: $SHOP_URL, table: orders, unit: user_id, time: created_at}}\n"
+        "metrics: {spent: {kind: mean, table: orders, value: usd, window: 7d}}"
+    )
+    (workspace / "metrics" / "tables.yaml").write_text(text, encoding="utf-8")
+    done = metric(workspace, "show", "spent")
+    assert (done.code, "hunter22" in done.out) == (0, False)
+    shown, _, words = done.out.partition("\n\n")
+    assert metrics_from_yaml(shown) == metrics_from_yaml(text)
+    assert words.startswith("spent is the mean per unit of the sum of usd of rows of orders, within 7 days")
+    assert json.loads(metric(workspace, "show", "spent", "--json").out)["table"] == "orders"

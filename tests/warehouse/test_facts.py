@@ -4,11 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import ibis
 import pytest
 
 from upshot.errors import DataError
 from upshot.model.fact_table import ExposureTable, FactTable
-from upshot.warehouse.facts import Span, take_exposures, take_facts, wanted_of
+from upshot.warehouse.facts import Span, take_exposures, take_facts
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVERYTHING = """
@@ -130,8 +131,9 @@ def test_exposures_have_the_columns_of_the_view(database, tmp_path):
     ]
 
 
-def test_conditions_name_what_they_ask_for():
-    leaf = {"attr": "a", "op": "exists"}
-    inner = {"any": [{"attr": "c.d", "op": "exists"}]}
-    condition = {"all": [leaf, {"not": {"attr": "b", "op": "eq", "value": 1}}, inner]}
-    assert list(wanted_of([condition, None, leaf])) == ["a", "b", "c.d", "a"]
+def test_a_table_may_be_called_with_points_and_dashes(database, tmp_path):
+    url = file_of(tmp_path, "SELECT 'u' AS user_id, now() AS seen_at")
+    name = "shop.orders-2026:a"
+    found, rows = taken(database, url, name=name, time="seen_at", sql=f'select * from "{name}"')
+    backend = ibis.duckdb.from_connection(database)
+    assert (found.rows, backend.table(found.name).count().execute(), rows[0][0]) == (1, 1, "u")

@@ -5,7 +5,7 @@ ever NULL.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from operator import and_, eq, ge, gt, le, lt, ne, or_
@@ -42,6 +42,23 @@ def met(condition: Condition, properties: Properties) -> ir.BooleanValue:
     if "not" in condition:
         return ~met(_condition(condition["not"]), properties)
     return _leaf(condition, properties)
+
+
+def attributes_of(condition: object) -> Iterator[str]:
+    """What a condition asks for, as often as it does; whatever is no condition asks for nothing.
+
+    >>> list(attributes_of({"not": {"all": [{"attr": "plan.tier", "op": "exists"}]}}))
+    ['plan.tier']
+    """
+    if not isinstance(condition, Mapping):
+        return
+    if isinstance(condition.get("attr"), str):
+        yield condition["attr"]
+    yield from attributes_of(condition.get("not"))
+    for form in ("all", "any"):
+        parts = condition.get(form)
+        for part in parts if isinstance(parts, list | tuple) else ():
+            yield from attributes_of(part)
 
 
 def _parts(value: object, form: str) -> list[Condition]:

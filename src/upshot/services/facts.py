@@ -9,13 +9,14 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from upshot.analysis.conditions import attributes_of
 from upshot.analysis.event_question import EventQuestion
 from upshot.analysis.phrases import units as counted
 from upshot.analysis.unit_table import reach
 from upshot.errors import DataError
 from upshot.model.event_metric import Source
 from upshot.model.fact_table import ExposureTable, FactTable
-from upshot.warehouse.facts import Span, Taken, take_exposures, take_facts, wanted_of
+from upshot.warehouse.facts import Span, Taken, take_exposures, take_facts
 
 _LOGGED = "SELECT count(*) FROM exposures WHERE experiment_id = ? AND time < ?"
 _SEEN = "SELECT min(time), max(time) FROM exposures WHERE experiment_id = ? AND time < ?"
@@ -65,7 +66,8 @@ def _asked_of(table: FactTable, sources: list[Source]) -> dict[str, str]:
     """The columns that the sources of a table ask for, and the field that asks."""
     ours = [source for source in sources if source.table == table]
     values = {source.value: "value" for source in ours if source.value is not None}
-    return dict.fromkeys(wanted_of(source.where for source in ours), "where") | values
+    conditions = {name: "where" for source in ours for name in attributes_of(source.where)}
+    return conditions | values
 
 
 def _span(database: duckdb.DuckDBPyConnection, question: EventQuestion) -> Span:

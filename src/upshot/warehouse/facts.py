@@ -4,7 +4,7 @@ A time without an offset is one in UTC. What a condition or a value asks of a ro
 as the properties of events are, so that both are read by one language.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -280,15 +280,3 @@ def _quoted(name: str) -> str:
 
 def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def wanted_of(conditions: Iterable[object]) -> Iterator[str]:
-    """The attributes that conditions ask for."""
-    for condition in conditions:
-        if isinstance(condition, Mapping):
-            if isinstance(condition.get("attr"), str):
-                yield condition["attr"]
-            yield from wanted_of((condition.get("not"),))
-            for form in ("all", "any"):
-                parts = condition.get(form)
-                yield from wanted_of(parts if isinstance(parts, list | tuple) else ())
