@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from upshot.errors import InputError, UnavailableError
-from upshot.events import reader
+from upshot.events import reader, segment
 from upshot.events.compaction import compact
 from upshot.events.frame import Frame, Source
 from upshot.events.log import EventLog, Limits
@@ -50,6 +50,29 @@ def test_an_event_is_seen_once_wherever_it_is(kept, message):
     kept.accept(message(4), message(5), suffix=".open")
     assert ids(kept.path) == ["1", "2", "3", "4", "5"]
     assert snapshot(kept.path).tail.num_rows == 2
+
+
+def test_a_segment_that_is_sealed_while_segments_are_looked_for_is_seen_once(kept, message, monkeypatch):
+    """Whichever kind is looked for first: the seal comes between the two."""
+    kept.accept(message(1), suffix=".open")
+    looked = []
+
+    def then_sealed(look):
+        def looking(directory):
+            found = look(directory)
+            if not looked:
+                for path in segment.open_segments.__wrapped__(directory):
+                    path.rename(path.with_suffix(segment.SEALED))
+            looked.append(found)
+            return found
+
+        looking.__wrapped__ = look
+        return looking
+
+    for name in ("open_segments", "sealed_segments"):
+        monkeypatch.setattr(segment, name, then_sealed(getattr(segment, name)))
+    assert ids(kept.path) == ["1"]
+    assert len(looked) >= 2
 
 
 def test_a_segment_that_is_compacted_while_it_is_read_is_seen_once(kept, message, monkeypatch):

@@ -4,14 +4,13 @@ from collections.abc import Hashable
 from pathlib import Path
 
 from upshot.events.layout import DataDirectory
-from upshot.events.segment import open_segments, sealed_segments
+from upshot.events.segment import segments
 
 
 def arrivals(directory: Path) -> Hashable:
     """Changes with every event that becomes durable, and now and then without one (compaction, deletion)."""
     place = DataDirectory(directory)
-    segments = [*sealed_segments(place.log), *open_segments(place.log)]
-    return tuple(_stamp(path) for path in (*segments, place.manifest))
+    return tuple(_stamp(path) for path in (*segments(place.log), place.manifest))
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

@@ -16,7 +16,7 @@ from upshot.events.intake import Intake, read_bytes, read_segments
 from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import EventFile, Manifest, RejectedFile, open_manifest
 from upshot.events.message import Rejection
-from upshot.events.segment import open_segments, sealed_segments
+from upshot.events.segment import segments
 from upshot.events.table import SCHEMA, to_table
 from upshot.model.event_metric import EXPOSURE
 
@@ -155,7 +155,7 @@ def _contents(place: DataDirectory) -> dict[str, bytes]:
     """What segments hold, by their names without suffix."""
     contents: dict[str, bytes] = {}
     waiting = 0
-    for path in [*sealed_segments(place.log), *open_segments(place.log)]:
+    for path in segments(place.log):
         data = read_bytes(path)
         if data is not None:
             contents[path.stem] = data

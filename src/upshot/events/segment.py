@@ -103,3 +103,14 @@ def open_segments(directory: Path) -> list[Path]:
 def sealed_segments(directory: Path) -> list[Path]:
     """Files that nobody appends to any more; oldest first."""
     return sorted(directory.glob(f"*{SEALED}"))
+
+
+def segments(directory: Path) -> list[Path]:
+    """All files, sealed ones first, oldest first.
+
+    Open ones are looked for first, so that one that is sealed meanwhile is found there or as sealed, and never missed.
+    """
+    opened = open_segments(directory)
+    sealed = sealed_segments(directory)
+    known = {path.stem for path in sealed}
+    return [*sealed, *(path for path in opened if path.stem not in known)]

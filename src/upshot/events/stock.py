@@ -9,7 +9,7 @@ from upshot.events.disk import free_bytes
 from upshot.events.layout import DataDirectory, existing
 from upshot.events.manifest import open_manifest
 from upshot.events.reader import connect
-from upshot.events.segment import open_segments, sealed_segments
+from upshot.events.segment import segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def _sources(directory: Path) -> dict[str, SourceStock]:
 
 
 def _segments(place: DataDirectory) -> list[Path]:
-    return [*sealed_segments(place.log), *open_segments(place.log)]
+    return segments(place.log)
 
 
 def _size(path: Path) -> int | None:

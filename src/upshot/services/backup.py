@@ -26,7 +26,7 @@ from upshot.events.intake import read_bytes
 from upshot.events.layout import DataDirectory
 from upshot.events.manifest import open_manifest
 from upshot.events.recovery import whole_bytes
-from upshot.events.segment import SEALED, open_segments, sealed_segments
+from upshot.events.segment import SEALED, segments
 from upshot.services.events import existing
 
 FORMAT = 1
@@ -127,7 +127,7 @@ def _contents(place: DataDirectory, scratch: Path) -> Iterator[tuple[str, Path |
 
 
 def _segments(place: DataDirectory) -> Iterator[tuple[str, bytes]]:
-    for path in [*sealed_segments(place.log), *open_segments(place.log)]:
+    for path in segments(place.log):
         data = read_bytes(path)
         if data and (whole := whole_bytes(data)):
             yield f"log/{path.with_suffix(SEALED).name}", data[:whole]
