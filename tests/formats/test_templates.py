@@ -94,7 +94,9 @@ def test_a_filled_template_is_an_experiment_under_the_names_that_were_given(work
     design = design_from_yaml(text)
     assert (design.name, design.owner, design.flag) == ("Ours: it's \\1 #2", "ann@example.org", "our-flag")
     assert design.plan.metrics == worked.design.plan.metrics
-    assert text.startswith(f"# {worked.about}\n#\n# What to watch out for:\n# - ")
+    head, _, watch = text.partition("\n#\n# What to watch out for:\n# - ")
+    assert " ".join(line.removeprefix("# ") for line in head.splitlines()) == worked.about
+    assert watch
     assert design_from_yaml(filled(worked)) == worked.design
 
 

@@ -78,7 +78,8 @@ def filled(worked: Template, *, name: str = "", owner: str = "", flag: str = "")
     Args:
         name, owner, flag: put in the place of the template's own; empty: that one's stay.
     """
-    lines = [f"# {worked.about}", "#", "# What to watch out for:", *(_comment(one) for one in worked.watch)]
+    about = textwrap.fill(worked.about, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    lines = [about, "#", "# What to watch out for:", *(_comment(one) for one in worked.watch)]
     text = worked.text
     for field, value in (("name", name), ("owner", owner), ("flag", flag)):
         text = _with(text, field, value) if value else text

@@ -1,10 +1,10 @@
 """What was agreed before an experiment started, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from upshot.formats.duration import duration_text
 from upshot.model.experiment import Design, Execution, LaggingMetric
-from upshot.model.metric import Metric
+from upshot.model.metric import Metric, Role
 from upshot.model.plan import Plan
 from upshot.report import words
 from upshot.report.sections import FAMILIES, MONITORING, POLICIES, protection, runtime, sample
@@ -18,9 +18,15 @@ def why(design: Design) -> tuple[str, ...]:
     return tuple(words.sentence(text) for text in told if text)
 
 
-def agreed(design: Design) -> tuple[Fact, ...]:
-    """Variants, metrics, levels, runtime, rule, and what happens afterwards; what nobody said is left out."""
-    facts = (*_arms(design), *_metrics(design.plan), *_rule(design.plan), *_around(design))
+def agreed(design: Design, measured: Sequence[Metric] = ()) -> tuple[Fact, ...]:
+    """Variants, metrics, levels, runtime, rule, and what happens afterwards; what nobody said is left out.
+
+    Args:
+        measured: the metrics as data made them, with what their definitions say; empty before the first look.
+    """
+    known = {metric.name: metric for metric in measured}
+    metrics = _metrics(design.plan, known)
+    facts = (*_arms(design), *metrics, *_rule(design.plan), *_around(design))
     return tuple((name, text) for name, text in facts if text)
 
 
@@ -43,17 +49,22 @@ def _arms(design: Design) -> tuple[Fact, ...]:
     )
 
 
-def _metrics(plan: Plan) -> tuple[Fact, ...]:
+def _metrics(plan: Plan, measured: Mapping[str, Metric]) -> tuple[Fact, ...]:
+    def known(role: Role) -> list[Metric]:
+        return [measured.get(metric.name, metric) for metric in plan.of_role(role)]
+
     return (
-        ("Primary", "; ".join(map(_goal, plan.of_role("primary")))),
-        ("Secondary", ", ".join(words.plain(metric.name) for metric in plan.of_role("secondary"))),
-        ("Guardrails", "; ".join(map(protection, plan.of_role("guardrail")))),
+        ("Primary", "; ".join(_goal(metric, metric.name in measured) for metric in known("primary"))),
+        ("Secondary", ", ".join(words.plain(metric.name) for metric in known("secondary"))),
+        ("Guardrails", "; ".join(map(protection, known("guardrail")))),
     )
 
 
-def _goal(metric: Metric) -> str:
-    margin = f", may lose no more than {words.percent(metric.margin)}" if metric.margin else ""
-    return f"{words.plain(metric.name)} ({metric.better} is better{margin})"
+def _goal(metric: Metric, is_measured: bool) -> str:
+    """Which way is better may be its definition's to say, which a plan does not know."""
+    told = [f"{metric.better} is better"] if is_measured or metric.better == "lower" else []
+    told += [f"may lose no more than {words.percent(metric.margin)}"] if metric.margin else []
+    return words.plain(metric.name) + (f" ({', '.join(told)})" if told else "")
 
 
 def _rule(plan: Plan) -> tuple[Fact, ...]:

@@ -11,6 +11,7 @@ from upshot.model.course import Course
 from upshot.model.experiment import Design
 from upshot.model.learning import Learning, Link
 from upshot.model.lifecycle import State
+from upshot.model.metric import Metric
 from upshot.report import design_words, words
 from upshot.report.cells import Table
 from upshot.report.dossier_results import result_sections
@@ -92,7 +93,9 @@ def dossier_paper(dossier: Dossier) -> Paper:
         sections=(
             Section(title="Overview", blocks=[Facts(facts=_overview(dossier))]),
             Section(title="Hypothesis", blocks=[paragraph(*design_words.why(dossier.design))]),
-            Section(title="Design", blocks=[Facts(facts=design_words.agreed(dossier.design))]),
+            Section(
+                title="Design", blocks=[Facts(facts=design_words.agreed(dossier.design, _measured(dossier)))]
+            ),
             *result_sections(dossier.findings, decision, is_sealed=dossier.is_sealed),
             Section(title="Broken seal", blocks=_lines(_unsealed(course))),
             Section(title="Exploratory", blocks=_lines(_exploratory(course))),
@@ -105,6 +108,10 @@ def dossier_paper(dossier: Dossier) -> Paper:
             Section(title="Proof", blocks=[Facts(facts=dossier.proof)] if dossier.proof else []),
         ),
     )
+
+
+def _measured(dossier: Dossier) -> Sequence[Metric]:
+    return dossier.findings.evidence.metrics if dossier.findings else ()
 
 
 def _headline(dossier: Dossier) -> str:

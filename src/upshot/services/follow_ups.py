@@ -95,10 +95,14 @@ class _Case:
             hypothesis=hypothesis,
             start=None,
             end=None,
-            metrics=tuple(metrics) or before.plan.metrics,
+            metrics=tuple(map(self._directed, metrics or before.plan.metrics)),
         )
         tags = dict.fromkeys((*before.tags, "follow-up", _follows(self.experiment.id)))
         return replace(before, plan=plan, flag="", background=background, tags=tuple(tags))
+
+    def _directed(self, metric: Metric) -> Metric:
+        """Which way is better is said by what was measured; a plan may leave it to the metric's definition."""
+        return replace(metric, better=self.findings.metric(metric.name).better)
 
 
 def _of(connection: Connection, experiment: Experiment) -> Iterator[FollowUp]:
