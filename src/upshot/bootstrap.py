@@ -1,5 +1,6 @@
 """Putting the parts together: a store with the services over it. Doors come in from here."""
 
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:  # what is not needed to answer is not imported before the fir
 
 Clock = Callable[[], datetime]
 KeptFlags = AuditedFlags | StoredFlags
+
+_log = logging.getLogger("upshot")
 
 
 def open_clock(settings: Settings) -> Clock:
@@ -191,18 +194,24 @@ def _standards(path: Path | None, store: ControlStore) -> "Standards":
 
 
 def open_alerts(store: ControlStore, settings: Settings, clock: Clock = system_clock) -> "Alerts":
-    """The alerts of a server, told where its settings say.
+    """The alerts of a server, told where its settings and the store say.
+
+    An address of the store that cannot be one is logged: who wrote it is not here, and watching must go on.
 
     Raises:
-        InputError: an address that they should go to cannot be one.
+        InputError: an address of the settings cannot be one.
     """
     from upshot.services.addresses import read_allowed
     from upshot.services.alerts import Alerts
     from upshot.services.channels import read_channels
     from upshot.services.defined import stored_addresses
 
-    addresses = (*settings.alerts, *stored_addresses(store, os.environ))
-    channels = read_channels(addresses, settings.alert_secret, read_allowed(settings.alerts_allow))
+    allowed = read_allowed(settings.alerts_allow)
+    channels = [*read_channels(settings.alerts, settings.alert_secret, allowed)]
+    try:
+        channels += read_channels(stored_addresses(store, os.environ), settings.alert_secret, allowed)
+    except InputError as error:
+        _log.error("alerts go only where the settings say: %s", error)
     return Alerts(store, channels, clock)
 
 

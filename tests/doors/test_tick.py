@@ -13,7 +13,7 @@ from upshot.bootstrap import open_log, open_store
 from upshot.events.frame import Frame, Source
 from upshot.formats.plans import plan_from_mapping
 from upshot.services.lease import Lease
-from upshot.store import alerts, experiments, looks
+from upshot.store import alerts, definitions, experiments, looks
 
 METRICS = "metrics: {bought: {kind: proportion, event: Bought, window: 1h}}"
 FLAGS = """
@@ -99,6 +99,13 @@ def test_while_a_server_runs_them_it_runs_none(place):
         assert f"the jobs are run by {lease.holder}" in upshot(place, "--list")
     assert kept(place) == []
     upshot(place)
+    assert kept(place) == [1]
+
+
+def test_an_address_that_cannot_be_one_hinders_no_watch(place):
+    with opened(place) as store, store.changing("ann") as change:
+        definitions.put(change, "alerts", "ops", {"to": "$NOWHERE"})
+    assert "guardrails: done" in upshot(place)
     assert kept(place) == [1]
 
 
