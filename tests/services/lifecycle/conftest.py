@@ -172,10 +172,20 @@ def past(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def lab_of(past):
+    """Makes a workspace below a folder, with the shop's past."""
+
+    def made(place):
+        shutil.copytree(past, place / "data")
+        return Lab(place / "data", sqlite_url(place / "data" / "upshot.db"))
+
+    return made
+
+
 @pytest.fixture
-def lab(past, sqlite_store, tmp_path):
-    shutil.copytree(past, tmp_path / "data")
-    made = Lab(tmp_path / "data", sqlite_store)
+def lab(lab_of, tmp_path):
+    made = lab_of(tmp_path)
     yield made
     made.close()
 
