@@ -18,6 +18,7 @@ from upshot.services.harm_watch import ACTOR, HarmWatch
 from upshot.services.live import given_again
 from upshot.store import experiments
 from upshot.store.audit import entries, verify
+from upshot.store.flags import StoredFlags, put
 from upshot.store.kill_file import Switching
 
 
@@ -262,3 +263,19 @@ def test_a_phase_that_nobody_met_yet_is_not_judged_by_the_one_before(shop, watch
         experiments.begin_phase(change, "EXP-2026-001")
     assert look(shop, watch) == ALIVE
     assert shop.told() == {}
+
+
+def test_flags_of_the_store_are_turned_off_with_their_row_in_the_chain(shop):
+    flags = StoredFlags(shop.store, "upshot")
+    with shop.store.changing("ann") as change:
+        put(change, shop.flags.read().flags)
+    publish(flags, lambda: "salt")
+    watch = HarmWatch(shop.store, flags, shop.data, lambda: Defined(metrics=shop.definitions), shop.alerts)
+    shop.visits(1000, crash=(0.002, 0.12))
+    watch.look(shop.now)
+    assert shop.state() == "killed"
+    assert list(flags.read().kills.off) == ["checkout"]
+    with shop.store.reading() as connection:
+        done = [(one.actor, one.action) for one in entries(connection) if one.actor == ACTOR]
+        assert verify(connection).broken is None
+    assert [action for _, action in done] == ["flag.killed", "look.taken", "experiment.killed"]
