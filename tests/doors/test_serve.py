@@ -7,16 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from upshot.bootstrap import open_store
 from upshot.events.frame import decode
 from upshot.events.message import read_batch
 from upshot.events.reader import connect
+from upshot.store import audit
+from upshot.store.flag_files import FlagDirectory
+from upshot.store.kill_file import Switching
 
 FLAGS = """\
 flags:
@@ -302,6 +306,19 @@ def test_flags_of_the_store_are_served_and_killed(flags):
         soon(lambda: answer()["reason"] == "DISABLED")
         upshot("revive", "checkout", "--reason", "mended")
         soon(lambda: answer().get("value") is True)
+
+
+def test_a_kill_whose_process_died_before_its_row_is_recorded_at_the_next_start(flags):
+    entry = Switching(flag="checkout", action="kill", at=datetime.now(UTC), actor="ann", reason="it fails")
+    FlagDirectory(flags).switch(entry)  # as `upshot flag kill` is when it is killed in between
+    with started(flags, **KEYS) as (_, about), closing(open_store(Path(about["data"]))) as store:
+
+        def recorded():
+            with store.reading() as connection:
+                rows = audit.entries(connection, subject="flag/checkout")
+            return [(row.action, row.actor, row.reason) for row in rows]
+
+        soon(lambda: recorded() == [("flag.killed", "ann", "it fails")], 60)
 
 
 def soon(holds, patience=5.0):
