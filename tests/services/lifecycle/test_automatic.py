@@ -16,7 +16,7 @@ def ran(lab, execution=None, buy=(0.1, 0.3), crash=(0.0, 0.0), returned=(0.0, 0.
     base = found(lab.workspace, lab.proposed()).design.execution
     name = lab.started(execution=replace(base, rollout=(), **(execution or {})), **changed)
     for _ in range(9):
-        lab.visits(700, buy=buy, crash=crash, returned=returned)
+        lab.visits(270, buy=buy, crash=crash, returned=returned)
         lab.pass_time(days=1)
     lab.look(name)
     return name

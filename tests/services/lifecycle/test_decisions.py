@@ -18,7 +18,7 @@ WON = {"buy": (0.1, 0.3)}
 SHIP, KILL, ITERATE = (Choice(verdict=verdict) for verdict in ("SHIP", "KILL", "ITERATE"))
 
 
-def ran(lab, units=700, days=9, **changed):
+def ran(lab, units=270, days=9, **changed):
     """An experiment that ran for some days, and was looked at once then."""
     visits = changed.pop("visits", WON)
     name = lab.started(**changed)

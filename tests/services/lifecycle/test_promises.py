@@ -222,7 +222,7 @@ def test_who_dies_in_the_middle_leaves_all_of_it_or_nothing(lab, verdict, tmp_pa
     (lab.data / "metrics" / "m.yaml").write_text(METRICS)
     name = lab.started()
     for _ in range(9):
-        lab.visits(700, buy=(0.1, 0.3))
+        lab.visits(270, buy=(0.1, 0.3))
         lab.pass_time(days=1)
     lab.look(name)
     outcomes = set()
