@@ -6,10 +6,18 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from upshot.doors.cli import demo as door
+from upshot.model.decision import ExperimentVerdict
+from upshot.services import demo as services
+from upshot.simulate.shop.experiments import Known
 
 UPSHOT = [sys.executable, "-m", "upshot"]
 
@@ -96,19 +104,75 @@ def test_a_folder_with_other_things_is_told_in_a_sentence(tmp_path, extra):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def found(flag, verdict, cause, expected):
+    said = ExperimentVerdict(
+        verdict=verdict,
+        cause=cause,
+        headline="so it is",
+        reasons=(),
+        would_change="",
+        winner=None,
+        variants=(),
+    )
+    known = Known(id="EXP-2026-001", flag=flag, truth="it is so", verdict=expected[0], cause=expected[1])
+    return services.Found(known=known, taken=SimpleNamespace(findings=SimpleNamespace(verdict=said)))
+
+
+@pytest.mark.parametrize(
+    ("expected", "code", "said"),
+    [
+        (("SHIP", "better"), 0, "All verdicts are the expected ones."),
+        (("KILL", "no_effect"), 1, "1 of 2 verdicts is not the expected one: checkout"),
+    ],
+)
+def test_it_ends_well_only_if_every_verdict_is_the_expected_one(tmp_path, monkeypatch, expected, code, said):
+    """The world itself is lived through in tests/services/test_demo.py, and whole in the slow test below."""
+    both = [
+        found("checkout", "SHIP", "better", expected),
+        found("button", "KILL", "no_effect", ("KILL", "no_effect")),
+    ]
+    server = services.Serving(url="http://127.0.0.1:1", key="k", process=None)
+    monkeypatch.setattr(services, "serving", lambda world, port: (world.data.mkdir(), nullcontext(server))[1])
+    monkeypatch.setattr(services, "start_experiments", lambda world, store: None)
+    monkeypatch.setattr(door, "_pass_days", lambda *_: None)
+    monkeypatch.setattr(services, "verdicts", lambda world, store: both)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    done = CliRunner().invoke(
+        door.command, ["--exit", "--out", str(tmp_path / "demo")], standalone_mode=False
+    )
+    assert done.exception is None
+    assert done.return_value == code
+    assert said in done.output
+    assert "SHIP · better" in done.output
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_whole_demo_ends_well_and_its_folder_can_be_looked_at_afterwards(tmp_path):
+@pytest.mark.timeout(1800)
+def test_the_whole_demo_finds_the_truth_and_stays_up_until_ctrl_c(tmp_path):
     folder = tmp_path / "demo"
-    done = demo("--exit", "--port", "0", "--out", folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "All verdicts are the expected ones." in done.stdout
-    for command in (
-        ("look", "EXP-2026-001", "--data", folder / "data", "--metrics", folder / "metrics"),
-        ("events", "stats", "--data", folder / "data"),
-        ("audit", "verify", "--data", folder / "data"),
-        ("doctor", "--data", folder / "data"),
-        ("flag", "lint", folder / "flags"),
-    ):
-        after = subprocess.run([*UPSHOT, *command], capture_output=True, text=True, check=False)
-        assert after.returncode == 0, after.stdout + after.stderr
+    with subprocess.Popen(
+        [*UPSHOT, "demo", "--port", "0", "--out", folder],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"},
+    ) as process:  # fmt: skip
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("The server goes on at "):
+                break
+        assert "All verdicts are the expected ones.\n" in lines, "".join(lines)
+        url = lines[-1].split()[5].rstrip(",")
+        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        for command in (
+            ("look", "EXP-2026-001", "--data", folder / "data", "--metrics", folder / "metrics"),
+            ("events", "stats", "--data", folder / "data"),
+            ("audit", "verify", "--data", folder / "data"),
+            ("doctor", "--data", folder / "data"),
+            ("flag", "lint", folder / "flags"),
+        ):
+            after = subprocess.run([*UPSHOT, *command], capture_output=True, text=True, check=False)
+            assert after.returncode == 0, after.stdout + after.stderr
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/healthz", trust_env=False)

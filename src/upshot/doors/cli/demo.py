@@ -82,14 +82,15 @@ def _live(out: Path, port: int, seed: int | None, ends: bool) -> int:
         serving(world, port) as server,
         closing(open_store(world.data, made=True, clock=world.clock.now)) as store,
     ):
-        console.print(f"A bicycle shop with six experiments, at {server.url}; its files are in {out}/\n")
+        console.print(
+            f"A bicycle shop with six experiments, at {server.url}; its files are in {out}/\n", soft_wrap=True
+        )
         start_experiments(world, store)
         _pass_days(world, server, store, console)
         found = tuple(verdicts(world, store))
         console.print(_table(found))
         wrong = [one.known.flag for one in found if not one.is_right]
-        said = f"{len(wrong)} verdicts are not the expected ones: {', '.join(wrong)}" if wrong else ""
-        console.print(said or "All verdicts are the expected ones.", soft_wrap=True)
+        console.print(_summed_up(wrong, len(found)), soft_wrap=True)
         if not ends:
             world.clock.let_go()
             _stay(world, server, console)
@@ -141,6 +142,13 @@ def _table(found: "tuple[Found, ...]") -> "Table":
         told = f"{_words(verdict.verdict, verdict.cause)}\n{verdict.headline}"
         table.add_row(one.known.flag, one.known.truth, _words(one.known.verdict, one.known.cause), told)
     return table
+
+
+def _summed_up(wrong: list[str], count: int) -> str:
+    if not wrong:
+        return "All verdicts are the expected ones."
+    are = "is not the expected one" if len(wrong) == 1 else "are not the expected ones"
+    return f"{len(wrong)} of {count} verdicts {are}: {', '.join(wrong)}"
 
 
 def _words(verdict: str, cause: str) -> str:
