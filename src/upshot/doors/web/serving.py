@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from upshot.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from upshot.bootstrap import Clock
-    from upshot.doors.web.api.parts import Parts
     from upshot.services.defined import Defined
     from upshot.store.control import ControlStore
 
@@ -50,8 +51,8 @@ def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]
         InputError, UnavailableError: something cannot be opened.
     """
     from upshot.bootstrap import open_clock, open_flags, open_log, open_store
-    from upshot.doors.web.api.app import create_api
     from upshot.doors.web.app import create_app
+    from upshot.doors.web.later import Later
     from upshot.doors.web.server import run
     from upshot.services.key_ring import KeyRing
     from upshot.store.flag_files import FlagDirectory
@@ -64,15 +65,16 @@ def serve(serving: Serving, listening: socket, told: Callable[[Mapping[str, Any]
         closing(open_store(serving.data, serving.store, made=True, clock=clock)) as store,
     ):
         flags = flags or open_flags(StoredFlags(store, "upshot serve"), clock)
-        api = create_api(_parts(serving, store, clock))
+        api = Later(lambda: _api(serving, store, clock))
         app = create_app(flags, log, serving.settings, lambda: clock().timestamp(), KeyRing(store), api)
         told({"revision": flags.current.revision, "flags": len(flags.current.ruleset.flag_keys)})
         run(app, listening)
 
 
-def _parts(serving: Serving, store: "ControlStore", clock: "Clock") -> "Parts":
-    """What the API is made over: the store that is open already, and what files define when it is asked."""
+def _api(serving: Serving, store: "ControlStore", clock: "Clock") -> "ASGIApp":
+    """The API, over the store that is open already, and what files define when it is asked."""
     from upshot.bootstrap import open_flag_store, workspace_over
+    from upshot.doors.web.api.app import create_api
     from upshot.doors.web.api.parts import Parts
 
     def defined() -> "Defined":
@@ -81,8 +83,9 @@ def _parts(serving: Serving, store: "ControlStore", clock: "Clock") -> "Parts":
         return read_defined(serving.metrics, store)
 
     flags = open_flag_store(serving.flags, store)
-    return Parts(
+    parts = Parts(
         store=store,
         workspace=lambda: workspace_over(store, flags, serving.data, serving.metrics, clock),
         defined=defined,
     )
+    return create_api(parts)
