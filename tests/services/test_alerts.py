@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -15,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 from upshot.errors import InputError, UnavailableError
 from upshot.services.addresses import ForbiddenAddressError, read_allowed
 from upshot.services.alerts import GIVEN_UP, SETTLED, STALE, Alerts
-from upshot.services.channels import Message, read_channels
+from upshot.services.channels import Message, Notice, read_channels
 from upshot.store import alerts as kept
 from upshot.store.alerts import Alert, Finding
 from upshot.store.control import ControlStore
@@ -345,3 +346,21 @@ def test_what_is_no_channel(url, secret, told):
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     with pytest.raises(InputError, match=told):
         read_channels([url], secret, LOCAL)
+
+
+def test_a_report_goes_by_mail_as_its_reader_shows_it():
+    pytest.importorskip("apprise")
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    report = Notice(
+        id="report_weekly_20260309", kind="report.weekly", title="Experiments, 2–8 March 2026", text="*Running*\n• One",
+        markdown="## Running\n\n| Experiment | Owner |\n| :-- | :-- |\n| One | ann |\n", data={}, at=BEGAN,
+    )  # fmt: skip
+    with mail_server() as (port, mails):
+        url = f"mailto://127.0.0.1:{port}?from=upshot@shop.example&to=team@shop.example&mode=insecure&format=html"
+        (channel,) = read_channels([url], None, LOCAL)
+        channel.send(report)
+    whole = message_from_bytes(mails[0])
+    pages = [part for part in whole.walk() if part.get_content_type() == "text/html"]
+    page = pages[0].get_payload(decode=True).decode()
+    assert "<h2>Running</h2>" in page
+    assert "<td" in page

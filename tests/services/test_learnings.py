@@ -12,8 +12,8 @@ SEQUENTIAL = design(monitoring="group_sequential")
 
 
 @pytest.fixture
-def past(sqlite_store, tmp_path):
-    made = Past(sqlite_store, tmp_path)
+def past(store_url, tmp_path):
+    made = Past(store_url, tmp_path)
     yield made
     made.close()
 

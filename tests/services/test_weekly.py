@@ -17,8 +17,8 @@ MONDAY = datetime(2026, 3, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def past(sqlite_store, tmp_path):
-    made = Past(sqlite_store, tmp_path)
+def past(store_url, tmp_path):
+    made = Past(store_url, tmp_path)
     yield made
     made.close()
 
