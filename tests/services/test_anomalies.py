@@ -24,6 +24,12 @@ flags:
     default: control
     rules: [{id: exp, experiment: {id: EXP-1, phase: 2, split: {control: 50, treatment: 50}}}]
 """
+BANNER = """
+  banner:
+    variants: {control: a, treatment: b}
+    default: control
+    rules: [{id: exp, experiment: {id: EXP-2, split: {control: 50, treatment: 50}}}]
+"""
 NOW = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)
 
 
@@ -156,3 +162,24 @@ def test_programs_are_told(shop):
         shop.visit(NOW - timedelta(minutes=30 + number), f"bot{number}", "control", agent="Googlebot/2.1")
     finding = shop.found()["anomaly/bots/experiment/EXP-1"]
     assert "30 of 270 units, such as one for which: its browser says so" in finding.evidence["said"]
+
+
+@pytest.mark.parametrize("depends", [False, True])
+def test_a_draw_that_depends_on_anothers_is_told(shop, depends):
+    """Two experiments on the same visitors; the second gives its treatment mostly within the first's."""
+    (shop.flags._path / "flags.yaml").write_text(FLAGS + BANNER)
+    publish(shop.flags, iter(("salt", "other")).__next__)
+    shop.days()
+    for at, message in list(shop.batch):
+        told = message["properties"]
+        if message["event"] == "Experiment Viewed":
+            follows = depends and shop.chance.random() < 0.6
+            variant = told["variant"] if follows else shop.chance.choice(("control", "treatment"))
+            shop.event(at, told["unit_id"], "Experiment Viewed", None, "", experiment_id="EXP-2", phase=1,
+                       variant=variant, flag="banner", unit_id=told["unit_id"])  # fmt: skip
+    found = {key: one for key, one in shop.found().items() if "dependence" in key}
+    assert bool(found) == depends
+    if depends:
+        [said] = found.values()
+        assert "not spread evenly over those of EXP-2" in said.what
+        assert "2,880 units met both" in said.evidence["said"]

@@ -12,6 +12,8 @@ import ibis.expr.types as ir
 import numpy as np
 from scipy.special import chdtrc
 
+from upshot.analysis.anomalies import Anomaly
+from upshot.analysis.phrases import units
 from upshot.stats.moments import FloatArray
 
 LEVEL = 1e-6
@@ -46,6 +48,25 @@ class Overlap:
     def is_apart(self) -> bool:
         """Whether nobody met both, as in a layer."""
         return self.units == 0
+
+
+def dependence(pair: Overlap) -> Anomaly | None:
+    """Whether one experiment's draw depends on the other's, so that each has the other's effect in its own."""
+    if not pair.is_dependent:
+        return None
+    most = max(
+        ((one, other, count) for one, row in pair.table.items() for other, count in row.items()),
+        key=lambda cell: cell[2],
+    )
+    return Anomaly(
+        kind="dependence",
+        subject=f"experiment/{pair.one}",
+        what=f"its variants are not spread evenly over those of {pair.other}: each has the other's effect in its own",
+        since=None,
+        said=f"{units(pair.units)} met both, {most[2]:,} of them {most[0]} of {pair.one} and {most[1]} of {pair.other}",
+        advice="do not read the results of either; give them salts of their own, or a layer so that no unit meets both",
+        numbers={"p_value": pair.p_value, "units": pair.units, "other": pair.other},
+    )
 
 
 def overlaps(exposures: ir.Table, experiments: tuple[str, ...]) -> tuple[Overlap, ...]:
@@ -89,12 +110,12 @@ def _overlap(
     for row in found:
         if (row["experiment_id"], row["second"]) == (one, other):
             table.setdefault(str(row["variant"]), {})[str(row["second_variant"])] = int(row["units"])
-    units = sum(sum(row.values()) for row in table.values())
+    both = sum(sum(row.values()) for row in table.values())
     return Overlap(
         one=one,
         other=other,
-        units=units,
-        share=units / min(int(total[one]), int(total[other])),
+        units=both,
+        share=both / min(int(total[one]), int(total[other])),
         table=table,
         p_value=_independent(table),
     )

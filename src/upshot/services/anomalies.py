@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 import duckdb
+import ibis
+import pyarrow as pa
 
 from upshot.analysis.anomalies import (
     Anomaly,
@@ -22,6 +24,7 @@ from upshot.analysis.anomalies import (
 )
 from upshot.analysis.bots import Behaviour, why_bot
 from upshot.analysis.day_values import day_values
+from upshot.analysis.overlap import dependence, overlaps
 from upshot.analysis.telemetry import Stream, telemetry_loss
 from upshot.errors import InputError
 from upshot.events.reader import connect
@@ -100,7 +103,7 @@ class AnomalyWatch:
             _log.error("experiments are not looked at: %s", error)
             return
         now = self._clock()
-        with connect(self._directory, threads=1) as database:
+        with connect(self._directory, threads=1, locked=False) as database:
             found = [*anomalies(database, running, now)]
         if self._control is not None:
             found += jumps(self._control, now)
@@ -142,7 +145,26 @@ def anomalies(
             _programs(database, one.subject, now),
         )
         yield from (found for found in questions if found is not None)
+    yield from _dependences(database, running)
     yield from _volumes(database, now)
+
+
+def _dependences(database: duckdb.DuckDBPyConnection, running: tuple[Running, ...]) -> Iterator[Anomaly]:
+    """Pairs of experiments that share units and do not draw them apart from each other, in the phases that run."""
+    if len(running) < 2:
+        return
+    phases = pa.table(
+        {"id": [one.trial.id for one in running], "phase": [one.trial.phase for one in running]}
+    )
+    database.register("running_phases", phases)
+    database.execute(
+        "CREATE OR REPLACE TEMP TABLE running_exposures AS SELECT experiment_id, unit_id, variant FROM exposures "
+        "JOIN running_phases ON experiment_id = id AND COALESCE(exposures.phase, 1) = running_phases.phase"
+    )
+    database.unregister("running_phases")
+    exposures = ibis.duckdb.from_connection(database).table("running_exposures")
+    pairs = overlaps(exposures, tuple(dict.fromkeys(one.trial.id for one in running)))
+    yield from (found for pair in pairs if (found := dependence(pair)) is not None)
 
 
 def jumps(store: ControlStore, now: datetime) -> Iterator[Anomaly]:
