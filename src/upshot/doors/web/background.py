@@ -38,7 +38,8 @@ def _run(serving: "Serving") -> None:
     """What the process does until its parent ends, in whatever way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which the server hears as well
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    os.nice(_NICE)
+    if serving.settings.clock is None:  # a simulation waits for what is done here
+        os.nice(_NICE)
     logging.basicConfig(level=logging.INFO, format=FORMAT)
     parent = parent_process()
     assert parent is not None
