@@ -87,6 +87,7 @@ def test_the_week_is_sent_to_slack_where_alerts_go(workspace, monkeypatch):
         (["--programme", "--send"], "--as-of and --send belong to --weekly"),
         (["EXP-1"], "there is no experiment EXP-1"),
         (["--weekly", "--send"], "nowhere to send it: set UPSHOT_ALERTS"),
+        (["--weekly", "--as-of", "0001-01-01"], "give a day from 2000 on"),
         (["--weekly", "--out", "/nowhere/x.md"], "cannot be written"),
     ],
 )

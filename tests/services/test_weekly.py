@@ -131,3 +131,21 @@ def test_sending_by_hand_needs_somewhere(past):
         send(weekly(past.store, past.now), past.now, [])
     hook = Hook()
     assert send(weekly(past.store, past.now), past.now, [hook]) == ("hook",)
+
+
+def test_a_channel_that_can_never_take_it_holds_up_no_other(past):
+    past.run(design("One look"), 0.3, days=9)
+
+    class Broken:
+        name = "broken"
+        asked = 0
+
+        def send(self, letter):
+            self.asked += 1
+            raise InputError("its address is none")
+
+    broken, sound = Broken(), Hook()
+    job = WeeklyLetter(past.store, [broken, sound])
+    for _ in range(2):
+        job.send(datetime(2026, 3, 10, tzinfo=UTC))
+    assert (broken.asked, len(sound.taken)) == (1, 1)

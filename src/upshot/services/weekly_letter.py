@@ -1,5 +1,6 @@
 """The weekly report on its way: to every channel that alerts go to, once, on Monday morning or when somebody asks."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -9,6 +10,8 @@ from upshot.report.weekly import weekly_paper
 from upshot.services.channels import Channel, Notice
 from upshot.services.weekly import LASTS, last_midnight, week
 from upshot.store.control import ControlStore
+
+_log = logging.getLogger("upshot.reports")
 
 MORNING = timedelta(hours=8)
 """So long after the week began, in UTC, the report of the week before is sent."""
@@ -48,6 +51,8 @@ class WeeklyLetter:
             except UnavailableError as error:
                 failed.append(f"{channel.name}: {error}")
                 continue
+            except InputError as error:  # which trying again cannot help
+                _log.error("%s is not told of the week: %s", channel.name, error)
             self._told.add((as_of, channel.name))
         if failed:
             raise UnavailableError(f"the weekly report did not reach {'; '.join(failed)}")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from upshot.report.paper import Paper
     from upshot.store.control import ControlStore
 
+EARLIEST = 2000
+"""The first year of which a week can be told."""
 EPILOG = """\b
 Examples:
   upshot report EXP-2026-001 --out EXP-2026-001.html
@@ -63,6 +65,8 @@ def command(
         )
     if not weekly and (as_of is not None or sent):
         raise InputError("--as-of and --send belong to --weekly: give it, or leave them out")
+    if as_of is not None and as_of.year < EARLIEST:
+        raise InputError(f"--as-of is {as_of:%Y-%m-%d}: give a day from {EARLIEST} on")
     until = as_of.replace(tzinfo=UTC) if as_of else datetime.now(UTC)
     with opened(data, url) as store:
         paper = _paper(store, experiment, until, is_weekly=weekly)
