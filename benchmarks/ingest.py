@@ -5,6 +5,9 @@ event with an id of its own, and each answer comes after the sync of its group. 
 synchronous=FULL takes the same events, one transaction a request. What a second of the wall clock gives depends on
 what else the machine does and on its disk, so events are told for a second of CPU time as well. Afterwards the log is
 read: every event that was answered must be in it. Writes benchmarks/ingest.md with --write.
+
+--sustained MINUTES sends at a --rate instead, with compaction and a query beside it, and says how far behind it is what
+can be seen (`benchmarks.sustained`).
 """
 
 import argparse
@@ -21,6 +24,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import sustained
 from benchmarks.wrk import DONE, KEY, asked, server, settle
 from upshot.events.frame import Frame, decode
 from upshot.events.message import read_batch
@@ -195,7 +199,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="replace the figures in benchmarks/ingest.md")
     parser.add_argument("--at", type=Path, help="a folder on the disk to measure; a temporary one by default")
+    parser.add_argument(
+        "--sustained", type=float, metavar="MINUTES", help="send for so long at a rate instead"
+    )
+    parser.add_argument("--rate", type=int, default=2_000, help="events a second of --sustained [2,000]")
     given = parser.parse_args()
+    if given.sustained:
+        found = sustained.measure(given.sustained, given.rate, given.at)
+        print(found.told())
+        return 0 if found.holds else 1
     if shutil.which("wrk") is None:
         raise SystemExit("wrk, which sends the events, is not installed: it is Debian's package of that name")
     text, lost = measure(given.at)
