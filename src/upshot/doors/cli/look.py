@@ -13,6 +13,8 @@ from upshot.doors.cli.output import EXIT_CODE, EXIT_CODES, check_report, put_out
 from upshot.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from upshot.services.live import Asked, Taken
 
 EPILOG = """\b
@@ -161,15 +163,28 @@ def _put_out(taken: "Taken", options: dict[str, Any], *, is_replay: bool) -> int
         "is_new": taken.is_new,
         "is_sealed": taken.is_sealed,
         "differs": list(taken.differs),
+        "exploratory": list(taken.course.exploratory),
+        "seal_broken_by": taken.course.unsealed.actor if taken.course.unsealed else None,
     }
     put_out(taken.findings, options["reports"], as_json=options["as_json"], beside=beside)
     if not options["as_json"]:
         for line in taken.differs:
             click.echo(f"not the same as it was kept: {line}")
+        for line in _what_happened(taken):
+            click.echo(line)
         click.echo(_which(taken, is_replay=is_replay))
     if taken.differs:
         return 1
     return EXIT_CODES[taken.findings.verdict.verdict] if options["exit_code"] else 0
+
+
+def _what_happened(taken: "Taken") -> "Iterator[str]":
+    """What makes less of the results than they look."""
+    for line in taken.course.exploratory:
+        yield f"exploratory: {line}"
+    seen = taken.course.unsealed
+    if seen is not None:
+        yield f"the seal was broken {seen.at:%Y-%m-%d} by {seen.actor}: {seen.reason}"
 
 
 def _which(taken: "Taken", *, is_replay: bool) -> str:
