@@ -18,8 +18,8 @@ from upshot.store.control import ControlStore
 from upshot.store.jobs import JobRun
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-REST = 2.0
-"""What takes a second rests for so many: what is done often must not take the machine from what it is for."""
+REST = 0.5
+"""What takes a second rests for half of one: what is done often must not take the machine from what it is for."""
 LONGEST_PAUSE = 60.0
 """Seconds until a job that failed is tried again, at most."""
 
