@@ -11,6 +11,7 @@ from upshot.services.defined import Defined
 from upshot.services.harm_watch import HarmWatch
 from upshot.services.jobs import DAY, WEEK, Job
 from upshot.services.monitoring import WatchedStore
+from upshot.services.new_flags import NewFlags
 from upshot.services.stale_flags import StaleFlags
 from upshot.services.weekly_letter import MORNING, WeeklyLetter
 from upshot.store.control import ControlStore
@@ -37,12 +38,14 @@ def jobs_of(
     harm = HarmWatch(store, flags, directory, defined, alerts)
     anomalies = AnomalyWatch(flags, directory, alerts, clock, store)
     stale = StaleFlags(store, flags, directory, alerts)
+    new = NewFlags(store, flags, alerts)
     letter = WeeklyLetter(store, alerts.channels)
     return (
         Job(name="guardrails", work=harm.look, every=timedelta(seconds=2), pause=2.0),
         Job(name="looks", work=looks.take, every=DAY, after=ON_THEIR_WAY, pause=2.0),
         Job(name="anomalies", work=lambda _: anomalies.look(), every=timedelta(minutes=5), pause=2.0),
         Job(name="stale flags", work=stale.look, every=DAY, after=timedelta(hours=6), pause=10.0),
+        Job(name="new flags", work=new.look, every=DAY, after=timedelta(hours=7), pause=10.0),
         Job(name="weekly report", work=letter.send, every=WEEK, after=MORNING, pause=10.0),
         Job(name="alerts", work=lambda _: alerts.deliver(), every=timedelta(seconds=1), pause=1.0),
     )

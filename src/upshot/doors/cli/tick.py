@@ -18,6 +18,7 @@ Jobs:
   looks          each running experiment is looked at once for each day, after its end in UTC
   anomalies      what goes wrong beside the numbers is told
   stale flags    flags that could go are told
+  new flags      flags that ask no question get a drafted experiment
   weekly report  the week that is over is told on Monday morning
   decisions      what designs leave to the rule is decided, rollouts are completed
   alerts         what was found is sent where UPSHOT_ALERTS says
