@@ -1,6 +1,8 @@
 import logging
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx
 import pytest
@@ -188,3 +190,31 @@ def test_an_application_needs_keys():
 
     with pytest.raises(ValueError, match="settings without keys"):
         create_app(None, None, Settings())
+
+
+def test_a_signal_that_comes_before_the_server_listens_to_them_ends_it_all_the_same(own, monkeypatch):
+    from upshot.doors.web import server as module
+
+    kept = signal.getsignal(signal.SIGTERM)
+    plain = module.server_of
+
+    class Early:
+        def __init__(self, app):
+            self._server = plain(app)
+
+        def __setattr__(self, name, value):
+            if name == "_server":
+                object.__setattr__(self, name, value)
+            else:
+                setattr(self._server, name, value)
+
+        def run(self, sockets):
+            signal.raise_signal(signal.SIGTERM)  # nobody but `run` has set a handler yet
+            self._server.run(sockets=sockets)
+
+    monkeypatch.setattr(module, "server_of", Early)
+    with closing(module.listen("127.0.0.1", 0)) as listening:
+        try:
+            module.run(own.app, listening)
+        finally:
+            signal.signal(signal.SIGTERM, kept)

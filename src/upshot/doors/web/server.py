@@ -54,18 +54,20 @@ def server_of(app: Starlette) -> uvicorn.Server:
 def run(app: Starlette, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT comes, then end streams and requests and return."""
     _allow_connections()
-    signal.signal(signal.SIGTERM, _ended)  # uvicorn raises it again after it has stopped
-    server_of(app).run(sockets=[listening])
+    server = server_of(app)
+
+    def end(_: int, __: FrameType | None) -> None:
+        """Before uvicorn listens to signals: it stops as soon as it has started. It raises them again at its end."""
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end)
+    server.run(sockets=[listening])
 
 
 def _allow_connections() -> None:
     """As many as the system lets a process have: each page that listens holds one."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _ended(_: int, __: FrameType | None) -> None:
-    pass
 
 
 class _Server(uvicorn.Server):
