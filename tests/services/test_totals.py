@@ -2,6 +2,9 @@
 
 import json
 import random
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -221,3 +224,34 @@ def test_who_was_deleted_is_in_no_file(tmp_path):
     delete_unit(tmp_path, "u3", until=int(shop.now.timestamp() * 1e6) + 1)
     assert not list((tmp_path / "derived").glob("*.duckdb*")), "what is made of events goes with them"
     same(shop.evidence(), shop.evidence(afresh=True))
+
+
+_LOOKING = """
+import runpy, sys
+from datetime import datetime
+from pathlib import Path
+shop = runpy.run_path(sys.argv[1])["Shop"](Path(sys.argv[2]), 0)
+print("looking", flush=True)
+while True:
+    shop.evidence(datetime.fromisoformat(sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_who_is_killed_while_looking_leaves_nothing_wrong_and_two_look_at_once(tmp_path):
+    """Four kills at moments drawn with seed 8, each while totals are brought forward by new events."""
+    shop = Shop(tmp_path, 8)
+    for _ in range(4):
+        shop.send(60)
+        compact(tmp_path)
+        moment = shop.now + timedelta(hours=1)
+        arguments = [__file__, str(tmp_path), moment.isoformat()]
+        with subprocess.Popen([sys.executable, "-c", _LOOKING, *arguments], stdout=subprocess.PIPE) as other:
+            assert other.stdout.readline() == b"looking\n"
+            if shop.chance.random() < 0.5:
+                same(shop.evidence(moment), shop.evidence(moment, afresh=True))
+            else:
+                time.sleep(shop.chance.random())
+            other.kill()
+        same(shop.evidence(moment), shop.evidence(moment, afresh=True))
