@@ -1,7 +1,6 @@
 """Looks held to hand-written SQL over the same events: `benchmarks.live`, small."""
 
 import pytest
-
 from benchmarks.live import WHAT, make, one_round
 from benchmarks.live_shop import Shop
 
