@@ -11,8 +11,10 @@ BENCHMARKS = (
     "ingest",
     "durability",
     "replay",
+    "live",
     "live_aa",
     "monitoring",
+    "harm",
     "calibration",
 )
 
