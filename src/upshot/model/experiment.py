@@ -26,7 +26,7 @@ class Execution:
     """How a decision is carried out.
 
     Attributes:
-        automatic: verdicts that are carried out without a person; harm always is.
+        automatic: verdicts that are decided without a person; harm is turned off in any case.
         rollout: the shares of units that the winner is given to one after the other, in (0, 1], the last of them 1;
             empty: all at once.
         every: how long each share is kept before the next.

@@ -1,9 +1,9 @@
 """What becomes of experiments by themselves: decisions that their plans leave to the rule, and rollouts that end.
 
-Only proven harm ever acts without being asked to; all else only where the design names its verdict.
+Only where the design names a verdict is it decided without a person. Proven harm is turned off by the watch over it
+(`upshot.services.harm_watch`), and its experiment then waits to be decided as any other.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from upshot.errors import ConflictError, UpshotError
@@ -28,8 +28,8 @@ WATCHED: tuple[State, ...] = ("running", "analyzing", "killed", "decided")
 def decide_automatically(workspace: Workspace, experiment_id: str) -> Experiment | None:
     """Decide an experiment where nobody has to be asked; None where somebody has, or it is too early.
 
-    Proven harm is decided by itself; another verdict where the design names it under ``automatic``, nothing got worse
-    and no check failed. A rollout whose last step is taken is completed.
+    A verdict is carried out where the design names it under ``automatic``, nothing got worse and no check failed. A
+    rollout whose last step is taken is completed.
 
     Raises:
         NotFoundError: there is no such experiment. ConflictError: somebody decided, changed or looked meanwhile.
@@ -50,8 +50,6 @@ def decide_automatically(workspace: Workspace, experiment_id: str) -> Experiment
 
 
 def _is_left_to_the_rule(experiment: Experiment, advice: Recommendation) -> bool:
-    if advice.verdict == "KILL" and advice.cause == "harm":
-        return True
     if advice.is_sealed or advice.losses or advice.failed or advice.verdict is None:
         return False
     return advice.verdict in experiment.design.execution.automatic
@@ -127,12 +125,3 @@ def _forget_news(workspace: Workspace) -> None:
         with workspace.store.changing(ACTOR, "it is no news any more") as change:
             for key in old:
                 alerts.end(change, key)
-
-
-def choice_of(advice: Recommendation) -> Choice | None:
-    """The choice that follows a recommendation; None where it recommends nothing that can be done."""
-    if advice.verdict not in ("SHIP", "KILL", "ITERATE", "EXTEND"):
-        return None
-    return replace(
-        Choice(verdict=advice.verdict), reason=advice.headline if advice.verdict == "EXTEND" else ""
-    )

@@ -35,19 +35,20 @@ def test_people_are_asked_unless_the_design_leaves_it_to_the_rule(lab):
     assert "by itself, as its plan says" in lab.told()[f"decision/{name}"].what
 
 
-def test_harm_is_decided_by_itself(lab):
-    name = ran(lab, crash=(0.0, 0.3))
+def test_harm_is_decided_where_the_design_leaves_it_to_the_rule(lab):
+    name = ran(lab, crash=(0.0, 0.3), execution={"automatic": ("KILL",)})
     assert advance(lab.workspace) == ()
     decided = found(lab.workspace, name)
     assert (decided.state, decided.course.decision.verdict) == ("completed", "KILL")
     assert lab.given() == {"control": 200}
 
 
-def test_what_a_guardrail_killed_is_decided(lab):
+def test_what_a_guardrail_killed_waits_for_people(lab):
     name = ran(lab, crash=(0.0, 0.3))
     with lab.store.changing("upshot guardrails") as change:
         experiments.move(change, name, "killed")
-    assert decide_automatically(lab.workspace, name).course.decision.verdict == "KILL"
+    assert decide_automatically(lab.workspace, name) is None
+    assert decide(lab.workspace, name, Choice(verdict="KILL"), "ann").state == "completed"
 
 
 def test_a_rollout_is_completed_after_its_last_step_and_leaves_one_rule(lab):
