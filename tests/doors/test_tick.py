@@ -23,7 +23,16 @@ flags:
     default: control
     rules: [{id: exp, experiment: {id: EXP-2026-001, split: {control: 50, treatment: 50}}}]
 """
-NAMES = ["guardrails", "looks", "anomalies", "stale flags", "new flags", "weekly report", "decisions", "alerts"]
+NAMES = [
+    "guardrails",
+    "looks",
+    "anomalies",
+    "stale flags",
+    "new flags",
+    "weekly report",
+    "decisions",
+    "alerts",
+]
 
 
 def upshot(place, *options, code=0):

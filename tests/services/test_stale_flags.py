@@ -1,6 +1,5 @@
 """Flags that could go: told once each, with all their reasons, and not while they are needed."""
 
-
 import pytest
 
 from upshot.services.flags import publish
