@@ -27,6 +27,7 @@ from upshot.services.demo import (
     verdicts,
 )
 
+pytestmark = pytest.mark.timeout(900)  # a real server looks at real data: long where much else runs
 NOW = datetime.now(UTC)
 VISITORS = 5_000
 """Fewer than people see: with this seed each verdict is the same."""
