@@ -3,7 +3,7 @@
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,9 @@ from upshot.store.flag_store import FlagStore
 from upshot.store.flags import StoredFlags
 
 if TYPE_CHECKING:  # what is not needed to answer is not imported before the first answer
-    from upshot.model.event_metric import EventMetric
     from upshot.model.standards import Standards
     from upshot.services.alerts import Alerts
+    from upshot.services.defined import Defined
     from upshot.services.jobs import Jobs
     from upshot.services.monitoring import Monitor
     from upshot.services.workspace import Workspace
@@ -136,7 +136,7 @@ def open_workspace(
     """
     store = open_store(data, url, made=made, clock=clock)
     try:
-        defined, kept = _definitions(metrics, store), _standards(standards, store)
+        defined, kept = _defined(metrics, store), _standards(standards, store)
     except BaseException:
         store.close()
         raise
@@ -151,14 +151,14 @@ def workspace_over(
     Raises:
         InputError: what is to be read holds mistakes.
     """
-    return _workspace(store, flags, data, _definitions(metrics, store), _standards(None, store), clock)
+    return _workspace(store, flags, data, _defined(metrics, store), _standards(None, store), clock)
 
 
 def _workspace(
     store: ControlStore,
     flags: KeptFlags,
     data: Path,
-    definitions: "Mapping[str, EventMetric]",
+    defined: "Defined",
     standards: "Standards",
     clock: Clock,
 ) -> "Workspace":
@@ -168,17 +168,18 @@ def _workspace(
         store=store,
         flags=flags,
         data=data,
-        definitions=definitions,
+        definitions=defined.metrics,
         standards=standards,
         clock=clock,
         new_salt=new_salt,
+        exposures=defined.exposures,
     )
 
 
-def _definitions(directory: Path | None, store: ControlStore) -> "Mapping[str, EventMetric]":
+def _defined(directory: Path | None, store: ControlStore) -> "Defined":
     from upshot.services.defined import read_defined
 
-    return read_defined(directory, store).metrics
+    return read_defined(directory, store)
 
 
 def _standards(path: Path | None, store: ControlStore) -> "Standards":

@@ -68,7 +68,7 @@ def phases_met(workspace: Workspace, experiment_id: str) -> tuple[int, ...]:
     """The phases of an experiment that units met so far."""
     if not workspace.data.is_dir():
         return ()
-    with met(workspace.data, experiment_id, workspace.clock()) as found:
+    with met(workspace.data, experiment_id, workspace.clock(), workspace.exposures) as found:
         return tuple(found.phases)
 
 

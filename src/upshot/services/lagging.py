@@ -61,7 +61,7 @@ def _made(workspace: Workspace, experiment: Experiment, check: LaggingCheck) -> 
     definition, now = workspace.definitions[check.metric], workspace.clock()
     metric = Metric(name=check.metric, column=check.metric, better=definition.better, horizon="lagging")
     plan = _plan(experiment.plan, metric)
-    with met(workspace.data, experiment.id, now) as found:
+    with met(workspace.data, experiment.id, now, workspace.exposures) as found:
         evidence = live_evidence(found, plan, workspace.definitions, experiment.phase)
     analysis = analyze(plan, evidence, (), (now.astimezone(UTC) - timedelta(microseconds=1)).date())
     decision = experiment.course.decision

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from upshot.assignment.payload import NewSalt
 from upshot.model.event_metric import EventMetric
+from upshot.model.fact_table import ExposureTable
 from upshot.model.standards import Standards
 from upshot.store.control import ControlStore
 from upshot.store.flag_store import FlagStore
@@ -24,6 +25,7 @@ class Workspace:
         standards: what experiments keep to.
         clock: gives now, with its offset from UTC.
         new_salt: gives a salt that nobody can guess.
+        exposures: a declared table that exposures are read from; None: those that Upshot logged.
     """
 
     store: ControlStore
@@ -33,6 +35,7 @@ class Workspace:
     standards: Standards
     clock: Callable[[], datetime]
     new_salt: NewSalt
+    exposures: ExposureTable | None = None
 
     def close(self) -> None:
         """Give the connections of the store back."""
