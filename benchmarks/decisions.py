@@ -62,7 +62,7 @@ METRICS = metrics_from_yaml(
 TRUTHS: Mapping[str, tuple[float, float]] = {
     "no effect": (0.0, 0.0),
     "the planned effect": (EFFECT, 0.0),
-    "a loss of half of it": (-EFFECT / 2, 0.0),
+    "a loss of as much": (-EFFECT, 0.0),
     "the planned effect, and twice the crashes": (EFFECT, 1.0),
 }
 """What is true -> the lifts of the primary and of the guardrail."""
@@ -78,9 +78,9 @@ class Cell:
 
 
 def plan_of(policy: Policy) -> Plan:
-    """A plan sized for 80% at a gain of 10% of a fifth."""
+    """A plan sized for 80% at a gain of 10% of a fifth; `do_no_harm` may lose as much, and proves that it does not."""
     metrics = (
-        Metric(name="bought", column="bought"),
+        Metric(name="bought", column="bought", margin=EFFECT if policy == "do_no_harm" else None),
         Metric(name="crashed", column="crashed", role="guardrail", better="lower", margin=0.5),
     )
     size = sample_size(Question(baseline=0.2, effect=EFFECT, monitoring="group_sequential", looks=DAYS))
@@ -195,15 +195,16 @@ def bound(share: float, worlds: int) -> float:
 def kept(cell: Cell, found: Counter[str], worlds: int) -> bool:
     """Whether what is promised of a cell holds.
 
-    No gain is shipped by chance more often than half of alpha (do_no_harm ships what does no harm, and so promises it
-    of no gain); a true gain is found as often as was planned; harm is not shipped.
+    What gains nothing (of `do_no_harm`: what loses as much as it may) is shipped no more often than half of alpha; a
+    true gain is found as often as was planned; harm is not shipped.
     """
     ship, kill = found["SHIP"] / worlds, found["KILL"] / worlds
     if cell.truth.endswith("crashes"):
         return ship <= bound(0.01, worlds)
     if cell.truth == "the planned effect":
         return kill <= bound(0.2, worlds) and (cell.policy != "standard" or ship >= 1 - bound(0.2, worlds))
-    return cell.policy == "do_no_harm" or ship <= bound(0.025, worlds)
+    harmless = cell.policy == "do_no_harm" and cell.truth == "no effect"
+    return harmless or ship <= bound(0.025, worlds)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from benchmarks.decisions import Cell, played
 @pytest.mark.parametrize(
     ("policy", "truth", "never"),
     [
-        ("standard", "a loss of half of it", {"SHIP"}),
+        ("standard", "a loss of as much", {"SHIP"}),
         ("superiority_with_guardrails", "the planned effect, and twice the crashes", {"SHIP"}),
         ("do_no_harm", "no effect", {"ITERATE"}),
     ],

@@ -230,6 +230,7 @@ def is_declared(name: str | None, *_: object) -> bool:
     """Whether a table or index of a store is declared here: what text is searched by is each database's own."""
     return name is None or not name.startswith("learning_words")
 
+
 DEFINITIONS = Table(
     "definitions",
     METADATA,
