@@ -166,7 +166,11 @@ def test_what_is_old_is_removed_and_what_is_not_stays(run, monkeypatch):
     run("expire", "--older-than", "30d", code=130)
     assert "give a day or more" in run("expire", "--older-than", "5h", "--yes", code=2)
     assert "give a whole number and w, d or h" in run("expire", "--older-than", "old", "--yes", code=2)
-    assert run("expire", "--older-than", "9999d", "--yes", "--json") == {"events": 0, "rejections": 0, "units": 0}
+    assert run("expire", "--older-than", "9999d", "--yes", "--json") == {
+        "events": 0,
+        "rejections": 0,
+        "units": 0,
+    }
     assert len(run("tail").splitlines()) == 3
     told = run("expire", "--older-than", "30d", "--yes", "--reason", "our policy")
     assert told == "3 events and 2 rejected messages removed; nothing is left of 2 units\n"

@@ -18,7 +18,14 @@ from upshot.analysis.phrases import percent, quantity, units
 from upshot.stats.sample_ratio import sequential
 
 AnomalyKind = Literal[
-    "sample_ratio", "exposures_stopped", "silent_variant", "volume", "jump", "telemetry_loss", "bots", "dependence"
+    "sample_ratio",
+    "exposures_stopped",
+    "silent_variant",
+    "volume",
+    "jump",
+    "telemetry_loss",
+    "bots",
+    "dependence",
 ]
 Value = float | int | str | None
 
