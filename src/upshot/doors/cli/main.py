@@ -36,7 +36,7 @@ COMMANDS = {
     "doctor": "Whether a data directory is as it should be: place, space, and every file in it.",
     "assign": "A table of ids: which variant each gets, in SQL where ids are enough, else row by row.",
     "simulate": "Made-up worlds under a plan: false positives, power, runtime, false ships and kills.",
-    "demo": "Six experiments of a made-up shop, whose truth is known, live: server, SDK, two weeks in a minute.",
+    "demo": "Six experiments of a made-up shop, whose truth is known, live: server, SDK, two weeks in minutes.",
 }
 """Each command and its line in the help; the module of its name in this package holds it."""
 
