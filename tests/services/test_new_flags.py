@@ -7,6 +7,7 @@ import pytest
 
 from upshot.formats.experiments import design_from_mapping, design_to_mapping
 from upshot.formats.flags import flags_from_yaml
+from upshot.model.flag import Monitoring
 from upshot.services.alerts import Alerts
 from upshot.services.flags import publish
 from upshot.services.new_flags import NewFlags, draft_of, is_unasked
@@ -65,6 +66,10 @@ def test_what_is_unasked():
     assert {key for key, flag in FLAGS.flags.items() if is_unasked(flag)} == {"search"}
     assert not is_unasked(replace(FLAGS.flags["search"], enabled=False))
     assert not is_unasked(replace(FLAGS.flags["search"], expires=date(2027, 1, 1)))
+    watched = Monitoring(error_threshold=0.05)
+    assert not is_unasked(replace(FLAGS.flags["search"], monitoring=watched)), (
+        "a guarded rollout is an answer, too"
+    )
 
 
 def test_a_draft_reads_back():

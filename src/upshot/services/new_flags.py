@@ -66,9 +66,10 @@ class NewFlags:
 
 
 def is_unasked(flag: Flag) -> bool:
-    """Whether a flag gives different values to different units, with no experiment and no end."""
+    """Whether a flag gives units different values, with no experiment, no end and no limits that watch it."""
     carries = any(rule.experiment is not None for rule in flag.rules)
-    return flag.enabled and len(flag.variants) > 1 and flag.expires is None and not carries
+    is_watched = flag.expires is not None or flag.monitoring is not None
+    return flag.enabled and len(flag.variants) > 1 and not is_watched and not carries
 
 
 def draft_of(flag: Flag) -> Design:
