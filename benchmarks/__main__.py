@@ -11,6 +11,7 @@ BENCHMARKS = (
     "ingest",
     "durability",
     "replay",
+    "decisions",
     "live",
     "live_aa",
     "monitoring",

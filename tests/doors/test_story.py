@@ -43,11 +43,8 @@ DAILY = 330
 class Team:
     """People with a key, an application with the SDK, and the clock of both."""
 
-    def __init__(self, directory, url, key, clock, client):
-        self.directory, self.clock, self.client = directory, clock, client
-        self.api = httpx.Client(
-            base_url=f"{url}/api", headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
-        )
+    def __init__(self, directory, clock, client, api):
+        self.directory, self.clock, self.client, self.api = directory, clock, client, api
         self.visitors = 0
 
     def ask(self, method, path, code=200, **body):
@@ -131,13 +128,14 @@ def team(tmp_path):
     store = open_store(tmp_path / "data", clock=clock.now)
     key = keys.create(store, "admin", "the team", actor="root")[1]
     store.close()
+    options = {"directory": tmp_path / "sdk", "start_timeout": 30, "clock": clock.seconds}
+    bearer = {"Authorization": f"Bearer {key}"}
     with (
         serving(tmp_path, tmp_path / "clock") as url,
-        Client(
-            url, KEYS["UPSHOT_SERVER_KEY"], directory=tmp_path / "sdk", start_timeout=30, clock=clock.seconds
-        ) as client,
+        Client(url, KEYS["UPSHOT_SERVER_KEY"], **options) as client,
+        httpx.Client(base_url=f"{url}/api", headers=bearer, timeout=60, trust_env=False) as api,
     ):
-        yield Team(tmp_path, url, key, clock, client)
+        yield Team(tmp_path, clock, client, api)
 
 
 def test_from_a_template_to_the_lagging_check(team):
