@@ -17,7 +17,7 @@ $(READY): requirements.lock requirements-oracles.lock pyproject.toml sdk/pyproje
 
 install: $(READY) ## set up .venv (the others do it when needed)
 
-demo: $(READY) ## a live shop with six experiments: server, SDK, 14 days in two or three minutes, verdicts; files in upshot-demo/
+demo: $(READY) ## a live shop with six experiments: server, SDK, 14 days in little more than a minute, verdicts; files in upshot-demo/
 	@if test -t 1; then exec $(BIN)/upshot demo; else exec $(BIN)/upshot demo --exit; fi
 
 check: $(READY) ## ruff, mypy strict, the import contract
