@@ -49,8 +49,8 @@ def command(out: Path, ends: bool, port: int, files: bool, seed: int | None) -> 
 
     A server is started and driven over HTTP by the SDK: a winner, a harmful change that a guardrail turns off, visitors
     that get lost, a flat test, an A/A and a novelty that fades. One clock, which server and SDK share, lets 14 days
-    pass in a minute or so. Then the verdicts are printed beside those that the truth deserves, and the server stays up until
-    Ctrl-C. What an earlier demo left in the folder is replaced.
+    pass in a minute or so. Then the verdicts are printed beside those that the truth deserves, and the server stays up
+    until Ctrl-C. What an earlier demo left in the folder is replaced.
     """
     from upshot.services.demo import claim
 
