@@ -15,7 +15,7 @@ from upshot.formats.standards import standards_from_mapping
 from upshot.model.event_metric import EventMetric
 from upshot.model.fact_table import ExposureTable
 from upshot.model.standards import Standards
-from upshot.services.event_metrics import read_exposures, read_metrics
+from upshot.services.event_metrics import read_written
 from upshot.store import definitions
 from upshot.store.control import ControlStore
 
@@ -56,9 +56,9 @@ def read_defined(folder: Path | None = None, store: ControlStore | None = None) 
     place = folder or FOLDER
     if folder is None and not place.is_dir():
         return Defined(metrics={**catalogue(), **kept.metrics}, exposures=kept.exposures)
-    own = read_metrics(place)
+    own = read_written(place)
     return Defined(
-        metrics={**catalogue(), **kept.metrics, **own}, exposures=read_exposures(place) or kept.exposures
+        metrics={**catalogue(), **kept.metrics, **own.metrics}, exposures=own.exposures or kept.exposures
     )
 
 

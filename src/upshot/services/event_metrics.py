@@ -10,7 +10,6 @@ from upshot.errors import NotFoundError, PlanError
 from upshot.formats.event_metrics import WrittenMetrics
 from upshot.formats.flag_findings import Finding
 from upshot.model.event_metric import EventMetric
-from upshot.model.fact_table import ExposureTable
 from upshot.store.metric_files import read_metric_directory
 from upshot_sdk.node import Node, Problem
 from upshot_sdk.targeting import read_condition
@@ -44,15 +43,11 @@ def read_metrics(directory: Path) -> dict[str, EventMetric]:
         InputError: there is no such directory.
         PlanError: everything that is wrong in its files, at once, each with file and field.
     """
-    return dict(_read(directory).metrics)
+    return dict(read_written(directory).metrics)
 
 
-def read_exposures(directory: Path) -> ExposureTable | None:
-    """The table of exposures that the files of a directory declare; None: there is none. Raises as `read_metrics`."""
-    return _read(directory).exposures
-
-
-def _read(directory: Path) -> WrittenMetrics:
+def read_written(directory: Path) -> WrittenMetrics:
+    """All that the files of a directory declare: metrics, tables, a table of exposures. Raises as `read_metrics`."""
     written, unreadable = read_metric_directory(directory)
     conditions = [one for metric in written.metrics.values() for one in condition_findings(metric)]
     problems = (*unreadable, *written.problems, *written.sources.told(conditions))

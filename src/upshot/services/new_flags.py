@@ -4,17 +4,16 @@ A flag with several variants, without an experiment and without a day on which i
 nobody writes down. The draft is a worked template under the flag's own names; it starts by nobody's hand but yours.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from upshot.errors import InputError
 from upshot.formats.templates import template
 from upshot.model.experiment import Design
 from upshot.model.flag import Flag
 from upshot.services.alerts import Alerts
 from upshot.services.anomalies import FlagSource
+from upshot.services.stale_flags import in_force
 from upshot.store import experiments
 from upshot.store.alerts import Finding
 from upshot.store.control import ControlStore
@@ -23,8 +22,6 @@ SCOPE = "unasked/"
 DRAFTED = "drafted"
 """The tag of drafts."""
 ACTOR = "upshot drafts"
-
-_log = logging.getLogger("upshot.flags")
 
 
 class NewFlags:
@@ -39,12 +36,9 @@ class NewFlags:
 
     def look(self, now: datetime) -> None:
         """Draft an experiment for each flag that has none and never had one; tell as long as it only has a draft."""
-        try:
-            stored = self._flags.read()
-        except InputError as error:
-            _log.error("flags are not looked through: %s", error)
+        flags = in_force(self._flags)
+        if flags is None:
             return
-        flags = stored.applied.flags if stored.applied else {}
         asking = [flag for flag in flags.values() if is_unasked(flag)]
         drafts = self._drafts(asking)
         found = [_finding(flag, drafts[flag.key]) for flag in asking if flag.key in drafts]

@@ -42,18 +42,25 @@ class StaleFlags:
 
     def look(self, now: datetime) -> None:
         """Find the flags that could go, and tell."""
-        try:
-            stored = self._flags.read()
-        except InputError as error:
-            _log.error("flags are not looked through: %s", error)
+        flags = in_force(self._flags)
+        if flags is None:
             return
-        flags = stored.applied.flags if stored.applied else {}
         with self._store.reading() as connection:
             states = {one.id: one.state for one in experiments.listed(connection)}
         met = last_met(self._directory)
         reasons = {key: tuple(_reasons(flag, states, met.get(key), now)) for key, flag in flags.items()}
         found = [_finding(flags[key], why) for key, why in reasons.items() if why]
         self._alerts.report(SCOPE, found)
+
+
+def in_force(source: FlagSource) -> Mapping[str, Flag] | None:
+    """The flags in force, by key; None, which is logged: they cannot be read."""
+    try:
+        stored = source.read()
+    except InputError as error:
+        _log.error("flags are not looked through: %s", error)
+        return None
+    return stored.applied.flags if stored.applied else {}
 
 
 def last_met(directory: Path) -> Mapping[str, datetime]:
