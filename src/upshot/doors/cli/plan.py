@@ -126,6 +126,7 @@ def _ask_of_past(options: dict[str, Any]) -> "Ask":
 
 
 def _past_words(found: "History") -> str:
+    from upshot.analysis.phrases import units
     from upshot.report.words import percent
 
     arrivals = found.arrivals
@@ -134,7 +135,8 @@ def _past_words(found: "History") -> str:
     return (
         f"Of {found.units:,} units that came from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: "
         f"{found.metric.name} {found.baseline:.4g}, standard deviation {found.std:.4g}{explained}.\n"
-        f"Different units, by {arrivals.days} days of the past: {curve}; an outcome takes {found.window} days."
+        f"Different units, by {units(arrivals.days, 'day')} of the past: {curve}; "
+        f"an outcome takes {units(found.window, 'day')}."
     )
 
 
@@ -202,6 +204,7 @@ def _to_dict(answer: "Answer") -> dict[str, Any]:
 def _print(ask: "Ask", answer: "Answer") -> None:
     from rich.console import Console
 
+    from upshot.analysis.phrases import units
     from upshot.report.words import percent
 
     console = Console(highlight=False)
@@ -219,7 +222,8 @@ def _print(ask: "Ask", answer: "Answer") -> None:
         "  " + ", ".join(f"[bold]{units:,}[/bold] units in {name}" for name, units in answer.units.items())
     )
     if answer.days is not None and answer.end is not None:
-        console.print(f"  {answer.days} days ({answer.days // 7} weeks) {_pace(ask)}, to {answer.end}")
+        weeks = units(answer.days // 7, "week")
+        console.print(f"  {answer.days} days ({weeks}) {_pace(ask)}, to {answer.end}")
     for remark in answer.remarks:
         console.print(f"  {remark}")
     _print_tables(console, answer)
